@@ -1,0 +1,12 @@
+"""The smallest backend: it prints what arrives and says yes. Call it with curl -F name=Rex localhost:5020"""
+
+from izzati import Backend
+
+
+def callback(text, data):
+    print(text, [file.filename for file in data])
+    return {"status": "yes"}
+
+
+if __name__ == "__main__":
+    Backend(callback).run()

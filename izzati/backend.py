@@ -1,0 +1,194 @@
+"""The Backend: a function, or several, over HTTP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator
+
+from izzati.callbacks import Callback
+from izzati.errors import Problem
+from izzati.limits import Limits
+from izzati.message import Content, Identity, Reply
+from izzati.negotiation import Codecs
+from izzati.plugins import Plugins
+from izzati.request import Call, Request
+from izzati.routes import Route, Routes
+from izzati.serving import Listen, Server, greeting, serve_until_signalled
+from izzati.uploads import UploadedFile
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["Backend"]
+
+log = logging.getLogger("izzati")
+
+
+class Backend:
+    """A function over HTTP. ``Backend(callback).run()`` serves it; as a WSGI application any WSGI server does.
+
+    :param callback: a function ``callback(text, data, *args, **kwargs)``, or a dict of path to function. ``text`` is
+        a dict, ``data`` a list of :class:`UploadedFile`. It returns a dict or another JSON value, ``file_return(…)``, a
+        ``pathlib.Path``, bytes, a :class:`Reply` or a Werkzeug response. One that declares a keyword-only ``request``
+        gets the :class:`Request`.
+    :param args: follow ``text`` and ``data``.
+    :param kwargs: likewise.
+    :param plugins: plugins for this Backend, beside installed and built-in ones; asked first, in this order.
+    :param options: for each plugin by name, its options: ``{"browsers": {"allow_origins": ["*"]}}``.
+    :param block: names of installed or built-in plugins to leave out.
+    :param limits: what one request may ask for.
+    :raises CallbackError: (a ``TypeError``) if a callback cannot take its arguments.
+    :raises PluginError: if a plugin cannot be used, with everything that is wrong with any.
+    :raises OptionError: (a ``ValueError``) if an option does not exist.
+    """
+
+    def __init__(
+        self,
+        callback: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        plugins: Sequence[Any] = (),
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        block: Iterable[str] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        self._args = tuple(args)
+        self._kwargs = dict(kwargs or {})
+        functions = callback if isinstance(callback, Mapping) else {"/": callback}
+        #: path to callback
+        self.callbacks = {path: Callback(function, self._args, self._kwargs) for path, function in functions.items()}
+        self.limits = limits or Limits()
+        self.plugins = Plugins(plugins, options or {}, tuple(block))
+        self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
+        self._hooks = self.plugins.hooks
+        self._routes = Routes([*self._callback_routes(), *self._plugin_routes()])
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        request = Request(environ, self._hooks, self.codecs, self.limits)
+        try:
+            response = self._answer(request)
+        except (Exception, SystemExit) as error:
+            response = self._explain(error, request)
+        response = self._finalize(response, request)
+        if response.is_sequence:
+            request.release()
+        answer = response(environ, start_response)
+        return ClosingIterator(answer, request.release) if request.holds_uploads else answer
+
+    def _answer(self, request: Request) -> Response:
+        early: Response | None = self._hooks.izzati_admit(request=request)
+        if early is not None:
+            return early
+        route = self._routes.find(request)
+        if not route.public:
+            request.identity = self._identify(request)
+        return route.handler(request)
+
+    def _identify(self, request: Request) -> Identity | None:
+        identity: Identity | None = self._hooks.izzati_identify(request=request)
+        if identity is None and self.plugins.identify:
+            challenges = self.plugins.challenges
+            raise Problem(
+                401,
+                "This server answers only callers that say who they are. Send credentials.",
+                headers={"WWW-Authenticate": ", ".join(challenges)} if challenges else None,
+            )
+        return identity
+
+    def _run(self, callback: Callback, request: Request) -> Response:
+        text, files = self._read(request)
+        kwargs = {**self._kwargs, "request": request} if callback.wants_request else self._kwargs
+        call = Call(callback.function, text, files, self._args, kwargs, request)
+        return self._render(self._hooks.izzati_call(call=call), request)
+
+    def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
+        query = request.query
+        if request.body.empty:
+            return {**query, **request.variables}, []
+        try:
+            content: Content | None = self._hooks.izzati_read(request=request)
+            if content is None:
+                raise self.codecs.unreadable(request.media_type)
+            files = request.commit(content)
+        except BaseException:
+            request.abort()
+            raise
+        return {**query, **content.text, **request.variables}, files
+
+    def _render(self, result: Any, request: Request) -> Response:
+        reply = result if isinstance(result, Reply) else Reply(result)
+        response: Response | None = self._hooks.izzati_render(result=reply.value, request=request)
+        if response is None:
+            media_type = self.codecs.choose(request.environ.get("HTTP_ACCEPT", ""), request.media_type)
+            body = self._hooks.izzati_encode(value=reply.value, media_type=media_type)
+            if body is None:
+                raise RuntimeError(f"the plugin that claims to write {media_type} declined to encode a result")
+            response = Response(body, content_type=media_type)
+        if reply is result:
+            response.status_code = reply.status
+            response.headers.update(reply.headers)
+        return response
+
+    def _explain(self, error: BaseException, request: Request) -> Response:
+        if not isinstance(error, HTTPException):
+            culprit = self.plugins.culprit(error)
+            log.error("request %s failed%s", request.id, f" in {culprit}" if culprit else "", exc_info=error)
+        try:
+            response: Response | None = self._hooks.izzati_error(error=error, request=request)
+        except Exception as another:
+            log.error("request %s: its error could not be told", request.id, exc_info=another)
+            response = None
+        return response or Problem(500, f"Request {request.id} failed.").get_response()
+
+    def _finalize(self, response: Response, request: Request) -> Response:
+        try:
+            self._hooks.izzati_finalize(response=response, request=request)
+        except Exception as error:
+            # An answer without the headers that a plugin owes it might be an unsafe one.
+            log.error("request %s: %s failed", request.id, self.plugins.culprit(error), exc_info=error)
+            response = Problem(500, f"Request {request.id} failed.").get_response()
+        response.headers["X-Request-Id"] = request.id
+        return response
+
+    def _callback_routes(self) -> Iterable[Route]:
+        for path, callback in self.callbacks.items():
+            yield Route(path, partial(self._run, callback), methods=("POST",))
+
+    def _plugin_routes(self) -> Iterable[Route]:
+        for routes in self._hooks.izzati_routes(backend=self):
+            yield from routes
+
+    def listen(self, host: str = "", port: int = 5020) -> Server:
+        """A server for this Backend, bound but not yet serving; for programs that decide themselves when it ends.
+
+        :param host: a name or address; empty for every interface, IPv4 and IPv6.
+        :param port: 0 lets the system choose; ``server.address`` tells.
+        :raises OSError: if it cannot listen there.
+        """
+        listen = Listen(host, port)
+        self._hooks.izzati_startup(backend=self, listen=listen)
+        server: Server | None = self._hooks.izzati_serve(app=self, listen=listen)
+        if server is None:
+            raise RuntimeError(
+                "no plugin serves: the built-in server is blocked, and every other izzati_serve declined"
+            )
+        return server
+
+    def run(self, host: str = "", port: int = 5020) -> None:
+        """Serve until SIGINT (Ctrl-C) or SIGTERM, then finish the requests in flight.
+
+        :param host: a name or address; empty for every interface, IPv4 and IPv6.
+        :param port: 0 lets the system choose a free one, which the greeting on stderr names.
+        :raises OSError: if it cannot listen there.
+        """
+        server = self.listen(host, port)
+        serves = [f"{path} ({callback.name})" for path, callback in self.callbacks.items()]
+        serve_until_signalled(server, greeting(serves, Listen(host, port), server.address, self.plugins.by_name))

@@ -1,0 +1,111 @@
+"""Browsers: which pages and host names may call, the headers that let them (CORS), and those that keep answers inert.
+
+A page anywhere on the web can make its visitor's browser send a POST to this server, even on a network that the page's
+owner cannot reach. Browsers say where the page is from (``Origin``), so such requests are refused unless allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from werkzeug.wrappers import Response
+
+from izzati import Listen, Problem, Request, hookimpl
+
+if TYPE_CHECKING:
+    from izzati import Backend
+
+__all__ = ["Browsers"]
+
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Browsers:
+    """Refuses pages of other origins and foreign host names; answers preflights; adds CORS headers and ``nosniff``.
+
+    :param allow_origins: origins whose pages may call, such as ``"https://app.example"``; ``"*"`` for all.
+    :param allow_hosts: names that callers may have for this server (``Host``). Any unless given; on a loopback address
+        the names of this machine, since a page can give its own name the address 127.0.0.1 (DNS rebinding).
+    """
+
+    def __init__(self, allow_origins: Sequence[str] = (), allow_hosts: Sequence[str] = ()) -> None:
+        self._origins = frozenset(_as_list(allow_origins))
+        self._hosts = frozenset(host.lower() for host in _as_list(allow_hosts))
+        self._loopback = False
+
+    @hookimpl
+    def izzati_startup(self, backend: Backend, listen: Listen) -> None:
+        self._loopback = listen.loopback
+
+    @hookimpl
+    def izzati_admit(self, request: Request) -> Response | None:
+        self._check_host(request.environ.get("HTTP_HOST", ""))
+        origin = request.environ.get("HTTP_ORIGIN")
+        if origin is None:
+            return None
+        if not self._allowed(origin, request):
+            raise Problem(
+                403,
+                "A page of another origin called, and this server answers only its own pages and programs.",
+                hint=f"To let it call: Backend(…, options={{'browsers': {{'allow_origins': [{origin!r}]}}}})",
+            )
+        if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ:
+            return Response(status=204, headers=_preflight(request))
+        return None
+
+    @hookimpl
+    def izzati_finalize(self, response: Response, request: Request) -> None:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        origin = request.environ.get("HTTP_ORIGIN")
+        if origin is None:
+            return
+        response.headers.add("Vary", "Origin")
+        if self._allowed(origin, request):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = "*"
+
+    def _allowed(self, origin: str, request: Request) -> bool:
+        return "*" in self._origins or origin in self._origins or _same(origin, request.environ)
+
+    def _check_host(self, host: str) -> None:
+        name = _host_name(host)
+        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ())
+        if allowed and name not in allowed and "*" not in allowed:
+            raise Problem(
+                403,
+                "This server does not answer to the host name that was asked for.",
+                hint=f"To let it: Backend(…, options={{'browsers': {{'allow_hosts': [{name!r}]}}}})",
+            )
+
+
+def _as_list(names: Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _same(origin: str, environ: dict[str, str]) -> bool:
+    """True if a page of this origin came from here. Schemes may differ: a proxy in front may have ended TLS."""
+    try:
+        parts = urlsplit(origin)
+        default = {"http": 80, "https": 443}.get(parts.scheme)
+        host = urlsplit(f"//{environ.get('HTTP_HOST', '')}")
+        return bool(default and parts.hostname == host.hostname and (parts.port or default) == (host.port or default))
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without the port; IPv6 addresses without brackets."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _preflight(request: Request) -> dict[str, str]:
+    headers = {"Access-Control-Allow-Methods": request.environ["HTTP_ACCESS_CONTROL_REQUEST_METHOD"]}
+    wanted = request.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
+    if wanted:
+        headers["Access-Control-Allow-Headers"] = wanted
+    return {**headers, "Access-Control-Max-Age": "600"}

@@ -1,0 +1,209 @@
+"""Forms: urlencoded (WHATWG URL §5.1) and multipart (RFC 7578), whose files are streamed to their sinks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, State
+
+from izzati import (
+    BLOCK,
+    Claims,
+    Content,
+    Problem,
+    Request,
+    Upload,
+    fold_fields,
+    hookimpl,
+    parse_disposition,
+    parse_fields,
+)
+
+__all__ = ["Forms"]
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+_PART_HEADERS = 64 * 1024
+_CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "latin-1"}
+
+
+class Forms:
+    """Reads both kinds of form."""
+
+    @hookimpl
+    def izzati_claims(self) -> Claims:
+        return Claims(reads=(URLENCODED, MULTIPART))
+
+    @hookimpl
+    def izzati_read(self, request: Request) -> Content | None:
+        if request.media_type == URLENCODED:
+            return _urlencoded(request)
+        if request.media_type == MULTIPART:
+            return _Multipart(request).read()
+        return None
+
+
+def _urlencoded(request: Request) -> Content:
+    text = _text(request.body.whole("The form"), request.media_type_parameters.get("charset", ""), "The form")
+    if text.startswith("{") and text.rstrip().endswith("}") and _is_json(text):
+        raise Problem(
+            400,
+            "The body is JSON, but its Content-Type says that it is a form.",
+            hint="Send the header Content-Type: application/json; with curl: --json instead of -d.",
+        )
+    return Content(fold_fields(parse_fields(text, request.limits, "the form")))
+
+
+class _Multipart:
+    """One multipart body, from its first block to its last part."""
+
+    _part: _Part
+
+    def __init__(self, request: Request) -> None:
+        boundary = request.media_type_parameters.get("boundary", "")
+        if not boundary:
+            raise Problem(
+                400,
+                "The multipart form has no boundary in its Content-Type. "
+                "Do not set that header by hand: the HTTP library does, with the boundary that it uses.",
+            )
+        if len(boundary) > 200:
+            raise Problem(400, "The multipart form's boundary is longer than 200 characters (RFC 2046 §5.1.1: 70).")
+        self._request = request
+        # The decoder's limit bounds what it buffers: a block, and the headers of a part that it cannot finish yet.
+        self._decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), BLOCK + _PART_HEADERS)
+        self._parts = 0
+        self._held = 0
+        self._fields: list[tuple[str, Any]] = []
+        self._uploads: list[Upload] = []
+
+    def read(self) -> Content:
+        for block in self._request.body.blocks():
+            if self._decoder.state is not State.EPILOGUE:  # what follows the last part is read, and means nothing
+                self._take(block)
+        if self._request.body.received:
+            self._take(None)
+        return Content(fold_fields(self._fields), self._uploads)
+
+    def _take(self, block: bytes | None) -> None:
+        try:
+            self._decoder.receive_data(block)
+        except RequestEntityTooLarge:
+            raise Problem(413, "The headers of a part of the form are more than 64 KiB. Send shorter ones.") from None
+        for event in self._events():
+            self._handle(event)
+
+    def _events(self) -> Iterator[Event]:
+        while True:
+            try:
+                event = self._decoder.next_event()
+            except ValueError as error:
+                raise _malformed(error, self._decoder.complete) from error
+            if isinstance(event, NeedData):
+                return
+            yield event
+            if isinstance(event, Epilogue):
+                return
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, (Field, File)):
+            self._parts += 1
+            if self._parts > self._request.limits.parts:
+                raise self._request.limits.exceeded("parts", "The number of fields and files in the form")
+            self._part = _Part(event.headers)
+        elif isinstance(event, Data):
+            if self._part.is_file:
+                self._file_data(event)
+            else:
+                self._field_data(event)
+
+    def _file_data(self, event: Data) -> None:
+        part = self._part
+        if part.upload is None and (event.data or (part.filename and not event.more_data)):
+            # Announced by its first byte, or its end: a browser sends an empty, nameless part where no file was chosen.
+            part.upload = self._request.receive(part.filename, part.name, part.content_type)
+            self._uploads.append(part.upload)
+        if part.upload is not None and event.data:
+            part.upload.write(event.data)
+
+    def _field_data(self, event: Data) -> None:
+        part = self._part
+        self._held += len(event.data)
+        if self._held > self._request.limits.text:
+            raise self._request.limits.exceeded("text", "The text in the form's fields")
+        part.data.append(event.data)
+        if not event.more_data:
+            self._fields.append((part.name, self._value(part)))
+
+    def _value(self, part: _Part) -> Any:
+        data = b"".join(part.data)
+        codecs = self._request.codecs
+        if codecs.reads(part.media_type) or codecs.carries_data(part.media_type):
+            return self._request.decode(data, part.media_type)
+        return _text(data, part.charset, f"The field {part.name!r}")
+
+
+class _Part:
+    """One part of a form, as its headers announce it.
+
+    :raises Problem: 400 for a field without a name, 415 for a part that is packed in a way that nobody unpacks.
+    """
+
+    def __init__(self, headers: Headers) -> None:
+        disposition = parse_disposition(headers.get("content-disposition", ""))
+        self.is_file = "filename" in disposition
+        self.filename = disposition.get("filename", "")
+        self.name = disposition.get("name", "")
+        self.content_type = headers.get("content-type", "")
+        media_type, parameters = parse_options_header(self.content_type)
+        self.media_type = media_type.lower()
+        self.charset = parameters.get("charset", "")
+        self.upload: Upload | None = None
+        self.data: list[bytes] = []
+        if not self.is_file and "name" not in disposition:
+            raise Problem(400, 'A part of the form has no name. Each needs Content-Disposition: form-data; name="…".')
+        if self.media_type.startswith("multipart/"):
+            raise Problem(415, "A part of the form is itself multipart. Send its parts as parts of the form.")
+        encoding = headers.get("content-transfer-encoding", "binary").strip().lower()
+        if encoding not in ("binary", "8bit", "7bit"):
+            raise Problem(
+                415,
+                "A part of the form has a Content-Transfer-Encoding that changes its bytes. Send them as they are "
+                "(RFC 7578 §4.7).",
+            )
+
+
+def _text(data: bytes, charset: str, what: str) -> str:
+    codec = _CHARSETS.get(charset.lower())
+    if codec is None:
+        raise Problem(415, f"{what} is in a charset that is not read. Send UTF-8.")
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"{what} is not UTF-8 at byte {error.start}. Encode it as UTF-8.") from error
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _malformed(error: ValueError, ended: bool) -> Problem:
+    if isinstance(error, UnicodeDecodeError):
+        return Problem(400, "The headers of a part of the form are not UTF-8. Encode names as UTF-8.")
+    if ended:
+        return Problem(
+            400,
+            "The multipart form ended before its closing boundary. Send it whole, with the boundary that its "
+            "Content-Type names.",
+        )
+    return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578 §4.2).")

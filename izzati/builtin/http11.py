@@ -1,0 +1,392 @@
+"""One HTTP/1.1 connection (RFC 9112) for a WSGI application: h11 has the protocol, this has the socket."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import h11
+from werkzeug.http import http_date
+
+from izzati import BLOCK, Problem
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Connection", "FileWrapper", "Timeouts"]
+
+log = logging.getLogger("izzati.server")
+
+HEAD = 64 * 1024
+"""Bytes that a request's line and headers may have together."""
+
+DRAIN_BYTES = 64 << 20
+DRAIN_SECONDS = 5.0
+"""How far a refused body is read on, so that its sender gets to see the answer and not a reset."""
+
+_BODYLESS = (204, 304)
+_UNREAD = (h11.SEND_BODY, h11.ERROR)
+"""States of the caller in which more of its request may be on its way."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds that a caller may take.
+
+    :param head: to send a request's line and headers.
+    :param idle: between two requests of one connection.
+    :param block: to send or take the next block of a body.
+    """
+
+    head: float
+    idle: float
+    block: float
+
+
+class FileWrapper:
+    """``wsgi.file_wrapper`` (PEP 3333): a file that leaves by sendfile where the system can."""
+
+    def __init__(self, file: IO[bytes], block_size: int = BLOCK) -> None:
+        self.file = file
+        self.block_size = block_size
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.file.read(self.block_size):
+            yield block
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Connection:
+    """Requests and answers of one connection, in turn.
+
+    :param sock: a connected socket; closed at the end.
+    :param environ: what is the same in every request of this server.
+    :param closing: True once the server takes no further requests.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: Callable[..., Iterable[bytes]],
+        environ: dict[str, Any],
+        timeouts: Timeouts,
+        closing: Callable[[], bool],
+    ) -> None:
+        self._socket = sock
+        self._app = app
+        self._environ = environ
+        self._timeouts = timeouts
+        self._closing = closing
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
+        self._head: tuple[str, list[tuple[str, str]]] | None = None
+        self._started = False
+        self._method = b""
+        #: True while no request is under way
+        self.idle = True
+
+    def serve(self) -> None:
+        """Answer requests until either side is done with the connection."""
+        with self._socket:
+            try:
+                while self._answer_next():
+                    self._http.start_next_cycle()
+            except OSError as error:
+                log.debug("connection lost: %s", error)
+
+    def hang_up(self) -> None:
+        """Take no more requests. One that has arrived is still answered."""
+        _quietly(self._socket.shutdown, socket.SHUT_RD)
+
+    def cut(self) -> None:
+        """End the connection, whatever is under way."""
+        _quietly(self._socket.shutdown, socket.SHUT_RDWR)
+
+    def _answer_next(self) -> bool:
+        """Answer one request; True if another may follow."""
+        self._head = None
+        self._started = False
+        try:
+            request = self._read_head()
+            if request is None:
+                return False
+            environ = self._request_environ(request)
+        except Problem as problem:
+            self._refuse(problem)
+            return False
+        self._respond(environ)
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            return True
+        if self._http.their_state in _UNREAD:
+            self._drain()
+        return False
+
+    def _read_head(self) -> h11.Request | None:
+        self.idle = not self._http.trailing_data[0]
+        deadline = time.monotonic() + (self._timeouts.idle if self.idle else self._timeouts.head)
+        while True:
+            event = self._next_event()
+            if isinstance(event, h11.Request):
+                self.idle = False
+                self._method = event.method
+                return event
+            if event is not h11.NEED_DATA:
+                return None  # closed by the caller
+            left = deadline - time.monotonic()
+            try:
+                if left <= 0:
+                    raise TimeoutError
+                self._receive(left)
+            except TimeoutError:
+                if self.idle:
+                    return None
+                raise Problem(
+                    408, f"The request's headers did not arrive within {self._timeouts.head:g} seconds."
+                ) from None
+            if self.idle and self._http.trailing_data[0]:
+                self.idle = False
+                deadline = time.monotonic() + self._timeouts.head
+
+    def _next_event(self) -> Any:
+        try:
+            return self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            if error.error_status_hint == 431:
+                raise Problem(
+                    431, f"The request's line and headers are more than {HEAD // 1024} KiB. Send fewer or shorter ones."
+                ) from error
+            raise Problem(
+                error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {error}. Use an HTTP library."
+            ) from error
+
+    def _receive(self, seconds: float) -> None:
+        self._socket.settimeout(seconds)
+        self._http.receive_data(self._socket.recv(BLOCK))
+
+    def next_data(self) -> bytes | bytearray:
+        """The next bytes of the request's body; empty at its end.
+
+        :raises Problem: 408 if they take too long, 400 if they break the protocol or end too early.
+        """
+        if self._http.their_state not in _UNREAD:
+            return b""
+        if self._http.they_are_waiting_for_100_continue and not self._started:
+            self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue")))
+        while True:
+            event = self._next_event()
+            if isinstance(event, h11.Data):
+                return event.data
+            if event is not h11.NEED_DATA:
+                return b""
+            try:
+                self._receive(self._timeouts.block)
+            except TimeoutError:
+                raise Problem(408, f"No more of the body arrived within {self._timeouts.block:g} seconds.") from None
+
+    def _request_environ(self, request: h11.Request) -> dict[str, Any]:
+        path, query = _split_target(request.target.decode("ascii"))
+        environ = {
+            **self._environ,
+            "REQUEST_METHOD": request.method.decode("ascii"),
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "SERVER_PROTOCOL": f"HTTP/{request.http_version.decode('ascii')}",
+            "wsgi.input": io.BufferedReader(_BodyStream(self), 64 * 1024),
+        }
+        for raw_name, raw_value in request.headers:
+            if b"_" in raw_name:
+                continue  # would be taken for the header of the same name with a hyphen
+            name = raw_name.decode("ascii").upper().replace("-", "_")
+            key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+            value = raw_value.decode("latin-1")
+            environ[key] = f"{environ[key]},{value}" if key in environ and key != "CONTENT_LENGTH" else value
+        # Only then has the body an end that is not declared.
+        environ["wsgi.input_terminated"] = "HTTP_TRANSFER_ENCODING" in environ
+        return environ
+
+    def _respond(self, environ: dict[str, Any]) -> None:
+        answer: Iterable[bytes] = ()
+        try:
+            answer = self._app(environ, self._start_response)
+            if isinstance(answer, FileWrapper) and self._send_file(answer):
+                return
+            whole = isinstance(answer, (list, tuple)) and len(answer) == 1
+            for block in answer:
+                self._send(block, whole)
+            self._send(b"", whole=not self._started)
+            self._write(self._http.send(h11.EndOfMessage()))
+        except OSError:
+            raise
+        except Exception:
+            log.exception("the application failed while it answered")
+            if self._started:
+                self.cut()  # the only way left to say that this is not the whole answer
+            else:
+                self._refuse(Problem(500, "The server failed to answer this request."))
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+
+    def _start_response(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: tuple[type[BaseException], BaseException, TracebackType] | None = None,
+    ) -> Callable[[bytes], None]:
+        if self._started:
+            raise exc_info[1] if exc_info else AssertionError("start_response was called after the answer had begun")
+        self._head = (status, headers)
+        return lambda data: self._send(data, whole=False)
+
+    def _send(self, data: bytes, whole: bool) -> None:
+        """Send the next bytes of an answer, before the first of them its head.
+
+        :param whole: True if these are all bytes that there will be.
+        """
+        head = b"" if self._started else self._start(len(data) if whole else None)
+        self._write(head + self._frame(data) if head else self._frame(data))
+
+    def _frame(self, data: bytes) -> bytes:
+        if not data or self._bodyless:
+            return b""
+        return self._http.send(h11.Data(data=data))
+
+    def _start(self, length: int | None) -> bytes:
+        if self._head is None:
+            raise AssertionError("the application sent data before it called start_response")
+        status, headers = self._head
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        names = {name.lower() for name, _ in fields}
+        self._bodyless = self._method == b"HEAD" or int(status[:3]) in _BODYLESS
+        if length is not None and b"content-length" not in names and not self._bodyless:
+            fields.append((b"Content-Length", b"%d" % length))
+        if b"date" not in names:
+            fields.append((b"Date", _date(int(time.time()))))
+        if self._closing() or not self._body_is_over():
+            fields.append((b"Connection", b"close"))
+        head = self._http.send(h11.Response(status_code=int(status[:3]), headers=fields, reason=status[4:]))
+        self._started = True
+        return head
+
+    def _send_file(self, answer: FileWrapper) -> bool:
+        """Send a file of known length by sendfile; False if this answer cannot go that way."""
+        assert self._head is not None
+        length = next((int(value) for name, value in self._head[1] if name.lower() == "content-length"), None)
+        try:
+            answer.file.fileno()
+        except (AttributeError, OSError):
+            return False
+        if length is None:
+            return False
+        self._write(self._start(length))
+        if not self._bodyless and length:
+            self._http.send_with_data_passthrough(h11.Data(data=_Segment(length)))  # type: ignore[arg-type]
+            self._socket.settimeout(self._timeouts.block)
+            if self._socket.sendfile(answer.file, answer.file.tell(), length) != length:
+                raise OSError("the file became shorter while it was sent")
+        self._write(self._http.send(h11.EndOfMessage()))
+        return True
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer without the application: what arrived is no request, or the application failed."""
+        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        self._head = (f"{problem.code} {problem.title}", problem.get_headers())
+        body = problem.get_body().encode("ascii")
+        self._send(body, whole=True)
+        self._write(self._http.send(h11.EndOfMessage()))
+        if self._http.their_state in _UNREAD:
+            self._drain()
+
+    def _body_is_over(self) -> bool:
+        """True if the request's body has been read, or if the rest of it has arrived and can be thrown away."""
+        if not self._http.they_are_waiting_for_100_continue:
+            try:
+                while self._http.their_state is h11.SEND_BODY and self._http.next_event() is not h11.NEED_DATA:
+                    pass
+            except h11.RemoteProtocolError:
+                return False
+        return self._http.their_state not in _UNREAD
+
+    def _drain(self) -> None:
+        _quietly(self._socket.shutdown, socket.SHUT_WR)
+        left = DRAIN_BYTES
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(seconds)
+            received = len(self._socket.recv(BLOCK))
+            if not received:
+                break
+            left -= received
+
+    def _write(self, data: bytes) -> None:
+        # sendall counts its timeout over the whole; a slow caller shall have it for each block.
+        self._socket.settimeout(self._timeouts.block)
+        if len(data) <= BLOCK:
+            self._socket.sendall(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), BLOCK):
+            self._socket.sendall(view[start : start + BLOCK])
+
+
+class _BodyStream(io.RawIOBase):
+    """A request's body as ``wsgi.input``; what a read needs is received when it is read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            self._left = memoryview(self._connection.next_data())
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+
+class _Segment:
+    """Stands for bytes that go around h11, which only counts them."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def _split_target(target: str) -> tuple[str, str]:
+    """Path and query of a request's target (RFC 9112 §3.2): a path, a whole URL, or ``*``."""
+    if target == "*":
+        return "/", ""
+    path, _, query = target.partition("?")
+    if not path.startswith("/"):
+        if urlsplit(path).scheme not in ("http", "https"):
+            raise Problem(400, "The request's target is neither a path nor a URL.")
+        path = urlsplit(path).path or "/"
+    return path, query
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return http_date(second).encode("ascii")
+
+
+def _quietly(act: Callable[[int], None], how: int) -> None:
+    try:
+        act(how)
+    except OSError:
+        pass  # the caller was faster

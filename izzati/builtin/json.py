@@ -1,0 +1,61 @@
+"""JSON (RFC 8259), strict about what has no single meaning."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from izzati import Codec, Problem, Request
+
+__all__ = ["JSON"]
+
+
+class JSON(Codec):
+    """Reads ``application/json`` and every ``*+json``; writes ``application/json``."""
+
+    reads = ("application/json", "*+json")
+    writes = ("application/json",)
+
+    def __init__(self) -> None:
+        self._decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant).decode
+        self._encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+    def decode(self, body: bytes, request: Request) -> Any:
+        """The value. NaN, Infinity, a key sent twice in one object and half of a surrogate pair are refused.
+
+        :raises Problem: 400 with line and column, both from 1.
+        """
+        try:
+            value = self._decode(body.decode("utf-8-sig"))
+            if b"\\u" in body:
+                json.dumps(value, ensure_ascii=False).encode()  # the only way in for half of a surrogate pair
+        except json.JSONDecodeError as error:
+            raise Problem(
+                400,
+                f"The JSON that arrived is not valid at line {error.lineno}, column {error.colno}: {error.msg}.",
+                line=error.lineno,
+                column=error.colno,
+            ) from error
+        except UnicodeDecodeError as error:
+            raise Problem(
+                400, f"The JSON that arrived is not UTF-8 at byte {error.start} (RFC 8259 §8.1). Encode it as UTF-8."
+            ) from error
+        except UnicodeEncodeError as error:
+            raise Problem(400, "The JSON that arrived has half of a surrogate pair, which is no character.") from error
+        return value
+
+    def encode(self, value: Any, media_type: str) -> bytes:
+        return self._encode(value).encode("ascii")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r} more than once")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON; send null or a string")

@@ -1,0 +1,193 @@
+"""Uploads on this machine: small ones in memory, larger ones in a temporary file that ``save()`` only has to name."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from izzati import BLOCK, Request, Sink, Storage, StoredFile, Upload, UploadedFile, safe_filename
+
+__all__ = ["Spool"]
+
+
+class Spool(Storage):
+    """Opens and saves on the local disk, and keeps uploads that no other storage plugin takes.
+
+    :param folder: where large uploads wait for their request's end; the system's temporary folder unless given. On the
+        file system where uploads are saved, saving copies nothing.
+    :param memory: bytes of one request's uploads that are kept in memory, together.
+    """
+
+    schemes = ("", "file")
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, memory: int = 1 << 20) -> None:
+        self._folder = os.fspath(folder) if folder is not None else tempfile.gettempdir()
+        self._memory = memory
+        if not os.path.isdir(self._folder):
+            raise ValueError(f"spool: folder={self._folder!r} is not a folder")
+
+    def sink(self, upload: Upload, request: Request) -> Sink:
+        budget = request.state.setdefault("spool", _Budget(self._memory))
+        return _SpoolSink(self._folder, budget)
+
+    def open(self, location: str) -> StoredFile:
+        path = _path(location)
+        stream = open(path, "rb")  # noqa: SIM115 - whoever asked closes it
+        status = os.fstat(stream.fileno())
+        return StoredFile(stream, path.name, status.st_size, status.st_mtime)
+
+    def save(self, file: UploadedFile, location: str) -> str:
+        target = _path(location)
+        reserved = target.is_dir()
+        if reserved:
+            target = _reserve(target, safe_filename(file.filename))
+        try:
+            self._place(file, target)
+        except BaseException:
+            if reserved:
+                target.unlink()
+            raise
+        return str(target)
+
+    def _place(self, file: UploadedFile, target: Path) -> None:
+        """Give the file its name in one step, so that nobody ever sees half of it. A link there is replaced."""
+        beside = target.with_name(f".{os.urandom(8).hex()}.part")
+        try:
+            if not (isinstance(file.sink, _SpoolSink) and file.sink.link(beside)):
+                _copy(file.sink, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+class _Budget:
+    """Memory that one request's uploads may still take."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class _SpoolSink(Sink):
+    def __init__(self, folder: str, budget: _Budget) -> None:
+        self._folder = folder
+        self._budget = budget
+        self._stream: IO[bytes] = io.BytesIO()
+        self._disk: _DiskFile | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._disk is None:
+            if len(data) > self._budget.left:
+                self._roll()
+            else:
+                self._budget.left -= len(data)
+        self._stream.write(data)
+
+    def commit(self) -> None:
+        self._stream.flush()
+
+    def abort(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            if self._disk is not None:
+                self._disk.remove()
+
+    def open(self) -> IO[bytes]:
+        if self._disk is not None:
+            return self._disk.reopen()
+        assert isinstance(self._stream, io.BytesIO)
+        return io.BytesIO(self._stream.getvalue())  # shares the bytes, copies only if somebody writes
+
+    def link(self, target: Path) -> bool:
+        """Give the file on disk this new name; False if it is in memory, or on another file system."""
+        return self._disk is not None and self._disk.link(target)
+
+    def _roll(self) -> None:
+        assert isinstance(self._stream, io.BytesIO)
+        held = self._stream.getvalue()
+        self._budget.left += len(held)
+        self._disk = _DiskFile.anonymous(self._folder) or _DiskFile.named(self._folder)
+        self._stream = self._disk.stream
+        self._stream.write(held)
+
+
+class _DiskFile:
+    """A temporary file: without a name where Linux can (nothing is left even after a crash), else with one."""
+
+    def __init__(self, descriptor: int, path: str | None) -> None:
+        self.stream: IO[bytes] = open(descriptor, "w+b", buffering=BLOCK)  # noqa: SIM115 - until remove()
+        self._path = path
+
+    @classmethod
+    def anonymous(cls, folder: str) -> _DiskFile | None:
+        flag: int | None = getattr(os, "O_TMPFILE", None)
+        if flag is None:
+            return None
+        try:
+            # The mode is what save() will show, less the umask, which the kernel takes off without our asking for it.
+            return cls(os.open(folder, flag | os.O_RDWR, 0o666), None)
+        except OSError:
+            return None  # a file system without O_TMPFILE; anything else stops named(), too
+
+    @classmethod
+    def named(cls, folder: str) -> _DiskFile:
+        # The folder is its owner's alone, so the file can have the permissions that save() will show.
+        path = os.path.join(tempfile.mkdtemp(prefix="izzati-", dir=folder), "upload")
+        return cls(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666), path)
+
+    def reopen(self) -> IO[bytes]:
+        return open(self._path or self._proc, "rb")
+
+    def link(self, target: Path) -> bool:
+        try:
+            if self._path is None:
+                # A source directory makes Python pass AT_SYMLINK_FOLLOW, without which this would link the link.
+                os.link(self._proc, target, src_dir_fd=self.stream.fileno(), follow_symlinks=True)
+            else:
+                os.link(self._path, target)
+        except OSError:
+            return False  # another file system, or one without links: the copy will work or say why not
+        return True
+
+    def remove(self) -> None:
+        self.stream.close()
+        if self._path is not None:
+            shutil.rmtree(os.path.dirname(self._path))
+
+    @property
+    def _proc(self) -> str:
+        return f"/proc/self/fd/{self.stream.fileno()}"
+
+
+def _path(location: str) -> Path:
+    if location[:7].lower() == "file://":
+        return Path(url2pathname(urlsplit(location).path))
+    return Path(location)
+
+
+def _reserve(folder: Path, name: str) -> Path:
+    """A path in the folder that nothing had before; an empty file holds it until the upload takes its place."""
+    stem, suffix = os.path.splitext(name)
+    for number in itertools.count(1):
+        path = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("numbers do not end")
+
+
+def _copy(sink: Sink, target: Path) -> None:
+    with sink.open() as source, open(target, "xb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)

@@ -1,0 +1,44 @@
+"""``Content-Disposition``, as it is really sent (RFC 6266, RFC 7578 §4.2, WHATWG HTML §4.10.21.8)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+__all__ = ["parse_disposition"]
+
+_PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.DOTALL)
+_ESCAPED = re.compile(r'\\(["\\])')
+
+
+def parse_disposition(header: str) -> dict[str, str]:
+    """The parameters of a ``Content-Disposition`` header, and its type under the empty name.
+
+    Libraries for headers take every backslash for an escape. Browsers escape nothing but quotes, and those as
+    ``%22``; old ones send a whole path of Windows. So a backslash escapes only a quote or another backslash.
+    ``filename*`` (RFC 8187) wins over ``filename``.
+
+    :param header: the header's value, decoded.
+    """
+    kind, _, rest = header.partition(";")
+    parameters = {"": kind.strip().lower()}
+    for match in _PARAMETER.finditer(f";{rest}"):
+        name, quoted, token = match[1].lower(), match[2], match[3]
+        value = token if quoted is None else _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
+        parameters.setdefault(name, value)
+    extended = _extended(parameters.pop("filename*", ""))
+    if extended is not None:
+        parameters["filename"] = extended
+    return parameters
+
+
+def _extended(value: str) -> str | None:
+    """The text of an RFC 8187 value (``UTF-8''na%C3%AFve``); None if it is not one."""
+    charset, _, rest = value.partition("'")
+    _, quote, encoded = rest.partition("'")
+    if not quote or charset.lower() not in ("utf-8", "iso-8859-1"):
+        return None
+    try:
+        return unquote(encoded, charset, errors="strict")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,114 @@
+"""What can go wrong, as exceptions::
+
+    Exception
+    ├── IzzatiError              the program around izzati needs a change
+    │   ├── CallbackError        (TypeError) a callback cannot take what it will be given
+    │   ├── PluginError          a plugin cannot be used as it is
+    │   ├── OptionError          (ValueError) an option that no plugin has, or a wrong value
+    │   └── UnknownScheme        (ValueError) no plugin stores at a location of this scheme
+    └── werkzeug HTTPException
+        └── Problem              the caller gets this answer (RFC 9457)
+
+The first kind is raised to whoever writes the program. A ``Problem`` is raised to whoever calls it over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from werkzeug.exceptions import HTTPException
+
+__all__ = ["CallbackError", "IzzatiError", "OptionError", "PluginError", "Problem", "UnknownScheme"]
+
+
+class IzzatiError(Exception):
+    """The base of every error that izzati raises to the program that uses it."""
+
+
+class CallbackError(IzzatiError, TypeError):
+    """A callback cannot be called with the arguments that the Backend will give it."""
+
+
+class PluginError(IzzatiError):
+    """A plugin cannot be loaded, or contradicts the hook specifications or another plugin."""
+
+
+class OptionError(IzzatiError, ValueError):
+    """An option has a name that its plugin does not know."""
+
+
+class UnknownScheme(IzzatiError, ValueError):
+    """No plugin opens or saves at a location of this scheme (``s3://``, …)."""
+
+
+class Problem(HTTPException):
+    """An answer that refuses, as ``application/problem+json`` (RFC 9457).
+
+    Raise it in a callback or a hook: ``raise Problem(404, "There is no dog of that name.")``.
+
+    :param status: the HTTP status, 400 to 599.
+    :param detail: one or two sentences: what arrived, what was expected, what to change.
+    :param title: a few words for this kind of problem; the status's own phrase unless given.
+    :param type: a URI that names this kind of problem (RFC 9457 §3.1.1).
+    :param headers: headers of the answer, such as ``{"Retry-After": "30"}``.
+    :param fields: extension members (RFC 9457 §3.2) such as ``line``, ``hint``, ``limit``; JSON values.
+    :raises ValueError: if ``status`` is not from 400 to 599.
+    """
+
+    code: int
+
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        title: str | None = None,
+        type: str = "about:blank",
+        headers: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"a Problem has a status from 400 to 599, not {status}; to say more with a result: Reply")
+        super().__init__(detail)
+        self.code = status
+        self.title = title or _phrase(status)
+        self.type = type
+        self.headers = dict(headers or {})
+        self.fields = fields
+
+    @classmethod
+    def of(cls, error: HTTPException) -> Problem:
+        """The same refusal as a Problem: Werkzeug's status, description and headers (``Allow``, ``Retry-After``, …)."""
+        if isinstance(error, Problem):
+            return error
+        headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+        code = error.code if error.code and 400 <= error.code <= 599 else 500
+        return cls(code, error.description or "", headers=headers)
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    def get_body(self, environ: object = None, scope: object = None) -> str:
+        members = {"type": self.type, "title": self.title, "status": self.code}
+        if self.description:
+            members["detail"] = self.description
+        text = json.dumps({**members, **self.fields})
+        # A detail may repeat what the caller sent. Escaped, it is no markup even where the type is ignored.
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+    def get_headers(self, environ: object = None, scope: object = None) -> list[tuple[str, str]]:
+        return [("Content-Type", "application/problem+json"), *self.headers.items()]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.title}: {self.description}"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

@@ -1,0 +1,37 @@
+"""Names of files that strangers send: what they called it, and a name that is safe to give to a file here."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["last_component", "safe_filename"]
+
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_LONGEST = 255
+
+
+def last_component(sent: str) -> str:
+    """The name without the folders that some clients send before it (RFC 7578 §4.2), in either system's writing."""
+    return re.split(r"[/\\]", sent)[-1]
+
+
+def safe_filename(sent: str, default: str = "upload") -> str:
+    """A name that every common file system takes and that stays inside its folder.
+
+    Letters of all scripts are kept. Separators, control characters, characters that Windows refuses and marks that
+    change the direction of reading become ``_``; names of Windows devices get a ``_`` in front; dots at both ends go;
+    a name over 255 bytes is shortened before its suffix.
+
+    :param sent: the name as it was sent.
+    :param default: the name if nothing is left.
+    """
+    name = _UNSAFE.sub("_", last_component(sent)).strip(" .") or default
+    if _DEVICES.match(name):
+        name = f"_{name}"
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    tail = f"{dot}{suffix}".encode() if stem and len(suffix) <= 16 else b""
+    return (encoded[: _LONGEST - len(tail)] + tail).decode(errors="ignore")

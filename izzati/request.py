@@ -1,0 +1,213 @@
+"""A request on its way in, and the call that it leads to."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Protocol
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.http import parse_options_header
+from werkzeug.wrappers import Request as WerkzeugRequest
+
+from izzati.body import Body
+from izzati.errors import Problem, UnknownScheme
+from izzati.fields import fold_fields, parse_fields
+from izzati.filenames import last_component
+from izzati.limits import Limits
+from izzati.message import NULL, Content, Identity, StoredFile
+from izzati.negotiation import Codecs
+from izzati.uploads import Upload, UploadedFile, Uploads
+
+__all__ = ["Call", "Request"]
+
+
+class Hooks(Protocol):
+    """The hooks that a request asks for itself; the Backend's hook relay has them, and all others."""
+
+    izzati_decode: Callable[..., Any]
+    izzati_open: Callable[..., Any]
+    izzati_save: Callable[..., Any]
+    izzati_store: Callable[..., Any]
+
+
+class Request:
+    """One HTTP request, as hooks see it, and callbacks that declare a keyword-only ``request``.
+
+    :param environ: the WSGI environment (PEP 3333).
+    """
+
+    def __init__(self, environ: dict[str, Any], hooks: Hooks, codecs: Codecs, limits: Limits) -> None:
+        self.environ = environ
+        #: what the Backend's codecs read and write
+        self.codecs = codecs
+        #: the Backend's limits
+        self.limits = limits
+        #: names this request in the log; every answer carries it as ``X-Request-Id``
+        self.id = f"{random.getrandbits(64):016x}"
+        #: who is calling; None where no plugin identifies callers
+        self.identity: Identity | None = None
+        #: values of the rule's variables, where the path has any
+        self.variables: Mapping[str, Any] = {}
+        #: a place for plugins to keep something for this request, each under its own name
+        self.state: dict[str, Any] = {}
+        self._hooks = hooks
+        self._uploads = Uploads()
+
+    @property
+    def method(self) -> str:
+        """The HTTP method, in capitals."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @cached_property
+    def path(self) -> str:
+        """The decoded path below the application's root; bytes that are not UTF-8 become U+FFFD."""
+        return str(self.environ.get("PATH_INFO", "")).encode("latin-1").decode(errors="replace") or "/"
+
+    @property
+    def address(self) -> str | None:
+        """The caller's address, or that of the last proxy before this server."""
+        return self.environ.get("REMOTE_ADDR")
+
+    @cached_property
+    def headers(self) -> EnvironHeaders:
+        """The headers; names in any case."""
+        return EnvironHeaders(self.environ)
+
+    @cached_property
+    def media_type(self) -> str:
+        """The body's media type without parameters, in lower case; empty if none was sent."""
+        return str(self.environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def media_type_parameters(self) -> Mapping[str, str]:
+        """Parameters of the body's media type (``charset``, ``boundary``, …), names in lower case."""
+        return parse_options_header(self.environ.get("CONTENT_TYPE"))[1]
+
+    @cached_property
+    def query(self) -> dict[str, Any]:
+        """Values of the query string: one value a string, a key sent several times a list.
+
+        :raises Problem: 400 if it is not UTF-8, 413 beyond ``Limits.parts``.
+        """
+        text = str(self.environ.get("QUERY_STRING") or "")
+        if not text:
+            return {}
+        try:
+            text = text.encode("latin-1").decode()
+        except UnicodeError as error:
+            raise Problem(400, "The query string is not UTF-8. Encode it as UTF-8 and percent-escape it.") from error
+        return fold_fields(parse_fields(text, self.limits, "the query string"))
+
+    @cached_property
+    def body(self) -> Body:
+        """The body; nothing is read of it before somebody asks.
+
+        :raises Problem: 400 if its declared length is no number.
+        """
+        return Body(self.environ, self.limits)
+
+    @cached_property
+    def werkzeug(self) -> WerkzeugRequest:
+        """The same request as Werkzeug's. Do not read its ``form``, ``files`` or ``data``: the body is read once."""
+        return WerkzeugRequest(self.environ)
+
+    def decode(self, data: bytes, media_type: str) -> Any:
+        """The value in the bytes of a whole body or of one part, from the codec that reads this media type.
+
+        :raises Problem: 415 if no codec reads it; 400 if the codec cannot decode it.
+        """
+        value = self._hooks.izzati_decode(body=data, media_type=media_type, request=self)
+        if value is None:
+            raise self.codecs.unreadable(media_type)
+        return None if value is NULL else value
+
+    def receive(self, filename: str, name: str = "", content_type: str = "") -> Upload:
+        """Announce a file of the body; write its bytes into what is returned, and put that into a :class:`Content`.
+
+        :param filename: the name as it was sent, folders and all.
+        :param name: the key of the form's field.
+        :param content_type: the media type sent; ``application/octet-stream`` if empty.
+        :raises Problem: what the storage plugin raises.
+        """
+        upload = Upload(last_component(filename), name, content_type or "application/octet-stream")
+        sink = self._hooks.izzati_store(upload=upload, request=self)
+        if sink is None:
+            raise RuntimeError(
+                "no plugin stores uploads: every izzati_store declined, and the built-in spool is blocked"
+            )
+        upload.sink = sink
+        self._uploads.add(upload)
+        return upload
+
+    def open(self, location: str) -> StoredFile:
+        """Open a file by its location, to be sent.
+
+        :param location: a path, or a URL whose scheme an installed plugin opens; never from the request.
+        :raises UnknownScheme: if no plugin opens it.
+        :raises OSError: if it cannot be opened.
+        """
+        file: StoredFile | None = self._hooks.izzati_open(location=location)
+        if file is None:
+            raise UnknownScheme(f"no installed plugin opens {location!r}")
+        return file
+
+    def commit(self, content: Content) -> list[UploadedFile]:
+        """The whole body has been read: every upload stands, and becomes a file for the callback."""
+        return self._uploads.commit(content.uploads, self._save)
+
+    def abort(self) -> None:
+        """The body failed: no upload leaves anything behind."""
+        self._uploads.abort()
+
+    def release(self) -> None:
+        """The uploads are needed no more; temporary space is given back."""
+        self._uploads.close()
+
+    @property
+    def holds_uploads(self) -> bool:
+        """True from the first upload until :meth:`release`."""
+        return bool(self._uploads)
+
+    def _save(self, file: UploadedFile, location: str) -> str:
+        saved: str | None = self._hooks.izzati_save(file=file, location=location)
+        if saved is None:
+            raise UnknownScheme(f"no installed plugin saves at {location!r}")
+        return saved
+
+
+class Call:
+    """One call of a callback that is about to happen; ``call()`` makes it happen.
+
+    A plugin may change ``text`` and ``files`` first.
+    """
+
+    __slots__ = ("_function", "args", "files", "kwargs", "made", "request", "result", "text")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        text: dict[str, Any],
+        files: list[UploadedFile],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        request: Request,
+    ) -> None:
+        self._function = function
+        self.text = text
+        self.files = files
+        #: what follows ``text`` and ``files``
+        self.args = args
+        self.kwargs = kwargs
+        self.request = request
+        #: True once the callback has returned
+        self.made = False
+        #: what it returned
+        self.result: Any = None
+
+    def __call__(self) -> Any:
+        """Run the callback, and return what it returns. What it raises is raised."""
+        self.result = self._function(self.text, self.files, *self.args, **self.kwargs)
+        self.made = True
+        return self.result

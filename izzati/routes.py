@@ -1,0 +1,90 @@
+"""Which function answers which URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
+
+from izzati.errors import Problem
+from izzati.request import Request
+
+__all__ = ["Route", "Routes"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A further URL, beside those of the callbacks (``izzati_routes``).
+
+    :param path: a Werkzeug rule such as ``"/healthz"`` or ``"/static/<name>"``.
+    :param handler: takes the :class:`Request`, returns a Werkzeug response. The rule's variables are
+        in ``request.variables``.
+    :param methods: the HTTP methods that it answers.
+    :param public: True if it may be called without credentials, even where plugins identify callers.
+    """
+
+    path: str
+    handler: Callable[[Request], Response]
+    methods: tuple[str, ...] = ("GET",)
+    public: bool = False
+
+
+class Routes:
+    """A table of routes, asked once a request.
+
+    :raises ValueError: if a path does not begin with ``/``, or two routes answer one method at one path.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._plain: dict[tuple[str, str], Route] = {}
+        self._map = Map(strict_slashes=False, merge_slashes=False)
+        self._paths: list[str] = []
+        for route in routes:
+            self._add(route)
+
+    def find(self, request: Request) -> Route:
+        """The route for a request; one that refuses if there is none, since who may know that is not yet decided."""
+        # Nearly every path is plain, and a look-up costs a fiftieth of a match.
+        plain = self._plain.get((request.method, request.path))
+        if plain is not None:
+            return plain
+        try:
+            route, request.variables = self._map.bind("").match(request.path, request.method)
+        except MethodNotAllowed as error:
+            return _other_method(request.method, ", ".join(sorted({*(error.valid_methods or ()), "OPTIONS"})))
+        except NotFound:
+            return _refusal(Problem(404, f"Nothing answers at this path. {self._known()}"))
+        except HTTPException as error:
+            return _refusal(error)
+        assert isinstance(route, Route)
+        return route
+
+    def _add(self, route: Route) -> None:
+        if not route.path.startswith("/"):
+            raise ValueError(f"the path {route.path!r} does not begin with a slash: write {'/' + route.path!r}")
+        for method in route.methods:
+            if (method, route.path) in self._plain:
+                raise ValueError(f"two routes answer {method} {route.path}; give one of them another path")
+            self._plain[method, route.path] = route
+        self._map.add(Rule(route.path, methods=route.methods, endpoint=route))
+        if route.path not in self._paths:
+            self._paths.append(route.path)
+
+    def _known(self) -> str:
+        return f"These paths do: {', '.join(self._paths[:10])}{', …' if len(self._paths) > 10 else ''}"
+
+
+def _refusal(error: HTTPException) -> Route:
+    def refuse(request: Request) -> Response:
+        raise error
+
+    return Route("", refuse)
+
+
+def _other_method(method: str, allow: str) -> Route:
+    if method == "OPTIONS":
+        return Route("", lambda request: Response(status=204, headers={"Allow": allow}))
+    return _refusal(Problem(405, f"This path takes {allow}, not {method}.", headers={"Allow": allow}))

@@ -1,0 +1,104 @@
+"""From ``run()`` to the last answer: what a server is, the greeting, and the signals that end it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["LOOPBACK", "Listen", "Server", "greeting", "serve_until_signalled"]
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where to accept connections.
+
+    :param host: a name or address; empty for every interface, IPv4 and IPv6.
+    :param port: 0 lets the system choose a free one.
+    """
+
+    host: str = ""
+    port: int = 5020
+
+    @property
+    def loopback(self) -> bool:
+        """True if only this machine can connect."""
+        return self.host in LOOPBACK or self.host.startswith("127.")
+
+
+class Server(Protocol):
+    """What ``izzati_serve`` gives: bound when it is made, serving when told to, in any thread."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port where it accepts connections."""
+
+    def serve(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Serve until stopped; call ``ready`` once connections are accepted. Returns when the last answer is out."""
+
+    def stop(self) -> None:
+        """Accept no more connections, and finish the requests in flight. May be called from any thread or signal."""
+
+
+def serve_until_signalled(server: Server, greet: str) -> None:
+    """Serve until SIGINT or SIGTERM, print the greeting to stderr first; a second signal does not wait any longer."""
+    with _stopped_by_signals(server):
+        server.serve(ready=lambda: sys.stderr.write(f"{greet}\n"))
+
+
+def greeting(what: Iterable[str], listen: Listen, address: tuple[str, int], plugins: Iterable[str]) -> str:
+    """What ``run()`` says when it serves."""
+    host, port = address
+    lines = [f"izzati serves {', '.join(what)}"]
+    if listen.loopback:
+        lines += [f"  this machine  {_url(host, port)}"]
+    else:
+        everywhere = listen.host in ("", "0.0.0.0", "::")  # noqa: S104 - it is told, not chosen, here
+        lines += [f"  this machine  {_url('127.0.0.1', port)}"] if everywhere else []
+        network = _network_address() if everywhere else host
+        lines += [f"  the network   {_url(network, port)}"] if network else []
+    lines += [f"  plugins       {' '.join(plugins)}"]
+    if not listen.loopback:
+        lines += ['Anyone on the network may call it; run(host="127.0.0.1") keeps it to this machine.']
+    return "\n".join([*lines, "Ctrl-C stops it."])
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _network_address() -> str | None:
+    """This machine's address on its network. Connecting a datagram socket sends nothing; it only picks a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737), never a machine
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return None if address.startswith(("127.", "0.")) else address
+
+
+@contextmanager
+def _stopped_by_signals(server: Server) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        server.stop()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
