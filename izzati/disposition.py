@@ -7,7 +7,9 @@ from urllib.parse import unquote
 
 __all__ = ["parse_disposition"]
 
-_PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.DOTALL)
+# A quoted value ends at a quote that ends the parameter, else with the header, so that nothing is scanned twice.
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|"(?!\s*(?:;|$)))*)(?:"|$)'
+_PARAMETER = re.compile(rf";\s*(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:{_QUOTED}|(?P<token>[^;\s]*))", re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -16,6 +18,7 @@ def parse_disposition(header: str) -> dict[str, str]:
 
     Libraries for headers take every backslash for an escape. Browsers escape nothing but quotes, and those as
     ``%22``; old ones send a whole path of Windows. So a backslash escapes only a quote or another backslash.
+    Some mobile clients do not even escape quotes, so only one before a semicolon or the end closes the value.
     ``filename*`` (RFC 8187) wins over ``filename``.
 
     :param header: the header's value, decoded.
@@ -23,7 +26,7 @@ def parse_disposition(header: str) -> dict[str, str]:
     kind, _, rest = header.partition(";")
     parameters = {"": kind.strip().lower()}
     for match in _PARAMETER.finditer(f";{rest}"):
-        name, quoted, token = match[1].lower(), match[2], match[3]
+        name, quoted, token = match["name"].lower(), match["quoted"], match["token"]
         value = token if quoted is None else _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
         parameters.setdefault(name, value)
     extended = _extended(parameters.pop("filename*", ""))

@@ -14,6 +14,7 @@ import pluggy
 from izzati import hookspecs
 from izzati.claims import Claims, owners
 from izzati.errors import OptionError, PluginError
+from izzati.request import Call
 
 __all__ = ["DEFAULTS", "Plugins"]
 
@@ -87,7 +88,7 @@ class Plugins:
         return bool(self.hooks.izzati_identify.get_hookimpls())
 
     def culprit(self, error: BaseException) -> str | None:
-        """Which plugin and hook an exception came from, by the innermost frame that is one's; None if no hook's."""
+        """Where an exception came from, by its innermost frame: a plugin's hook, or the callback; None if neither."""
         found = None
         trace = error.__traceback__
         while trace is not None:
@@ -98,6 +99,8 @@ class Plugins:
                     inspect.ismodule(plugin) or trace.tb_frame.f_locals.get("self") is plugin
                 ):
                     found = f"{hook} of the plugin {name!r}"
+            if trace.tb_frame.f_code is Call.__call__.__code__:
+                found = "the callback"
             trace = trace.tb_next
         return found
 

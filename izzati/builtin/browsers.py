@@ -72,7 +72,8 @@ class Browsers:
     def _check_host(self, host: str) -> None:
         name = _host_name(host)
         allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ())
-        if allowed and name not in allowed and "*" not in allowed:
+        # No browser leaves Host out; HTTP/1.0 clients may.
+        if host and allowed and name not in allowed and "*" not in allowed:
             raise Problem(
                 403,
                 "This server does not answer to the host name that was asked for.",

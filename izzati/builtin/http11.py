@@ -89,6 +89,7 @@ class Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
         self._head: tuple[str, list[tuple[str, str]]] | None = None
         self._started = False
+        self._last = False
         self._method = b""
         #: True while no request is under way
         self.idle = True
@@ -208,8 +209,11 @@ class Connection:
             key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
             value = raw_value.decode("latin-1")
             environ[key] = f"{environ[key]},{value}" if key in environ and key != "CONTENT_LENGTH" else value
-        # Only then has the body an end that is not declared.
-        environ["wsgi.input_terminated"] = "HTTP_TRANSFER_ENCODING" in environ
+        chunked = "HTTP_TRANSFER_ENCODING" in environ
+        if chunked and "CONTENT_LENGTH" in environ:
+            # A proxy in front may believe the other one, and see a second request where there is none (RFC 9112 §6.1).
+            raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
+        environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
         return environ
 
     def _respond(self, environ: dict[str, Any]) -> None:
@@ -271,7 +275,7 @@ class Connection:
             fields.append((b"Content-Length", b"%d" % length))
         if b"date" not in names:
             fields.append((b"Date", _date(int(time.time()))))
-        if self._closing() or not self._body_is_over():
+        if self._last or self._closing() or not self._body_is_over():
             fields.append((b"Connection", b"close"))
         head = self._http.send(h11.Response(status_code=int(status[:3]), headers=fields, reason=status[4:]))
         self._started = True
@@ -300,6 +304,7 @@ class Connection:
         """Answer without the application: what arrived is no request, or the application failed."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
+        self._last = True
         self._head = (f"{problem.code} {problem.title}", problem.get_headers())
         body = problem.get_body().encode("ascii")
         self._send(body, whole=True)

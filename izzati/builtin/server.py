@@ -200,7 +200,7 @@ def _bind_all(listen: Listen) -> list[socket.socket]:
             else:
                 port = sockets[-1].getsockname()[1]
         if not sockets:
-            raise unavailable or OSError(errno.EADDRNOTAVAIL, f"{listen.host!r} is no address of this machine")
+            raise OSError(errno.EADDRNOTAVAIL, f"{listen.host!r} is no address of this machine") from unavailable
     except OSError:
         for sock in sockets:
             sock.close()

@@ -1,0 +1,90 @@
+"""Browsers: foreign pages are kept out unless allowed, and allowed ones can read the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+ORIGIN = "https://app.example"
+
+
+@pytest.fixture
+def closed(serve):
+    return serve(lambda text, data: {})
+
+
+@pytest.fixture
+def opened(serve):
+    return serve(lambda text, data: {}, options={"browsers": {"allow_origins": [ORIGIN]}})
+
+
+@pytest.mark.parametrize(
+    "origin", [ORIGIN, "null", "http://127.0.0.1:1", "http://evil.example", "chrome-extension://x", "http://[", "", "x"]
+)
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "multipart/form-data; boundary=b"])
+def test_a_page_of_another_origin_is_refused_with_a_hint(closed, origin, content_type):
+    answer = closed.request(b"{}", {"Origin": origin, "Content-Type": content_type})
+    assert answer.status == 403
+    assert "allow_origins" in answer.json["hint"]
+    assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_page_of_the_server_itself_may_call(closed):
+    assert closed.request(headers={"Origin": f"http://127.0.0.1:{closed.port}"}).status == 200
+    behind_a_proxy = {"Origin": "https://localhost", "Host": "localhost:443"}
+    assert closed.request(headers=behind_a_proxy).status == 200
+
+
+def test_an_allowed_page_can_read_answers_and_errors(opened):
+    for path, status in (("/", 200), ("/no", 404)):
+        answer = opened.request(headers={"Origin": ORIGIN}, path=path)
+        assert answer.status == status
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert answer.headers["Vary"] == "Origin"
+    assert opened.request(headers={"Origin": "https://other.example"}).status == 403
+
+
+def test_a_star_allows_every_page(serve):
+    served = serve(lambda text, data: {}, options={"browsers": {"allow_origins": "*"}})
+    assert served.request(headers={"Origin": "null"}).headers["Access-Control-Allow-Origin"] == "null"
+
+
+def test_a_preflight_is_answered(opened, closed):
+    headers = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,authorization",
+    }
+    answer = opened.request(method="OPTIONS", headers=headers)
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert answer.headers["Access-Control-Allow-Methods"] == "POST"
+    assert answer.headers["Access-Control-Allow-Headers"] == "content-type,authorization"
+    assert answer.headers["Access-Control-Max-Age"] == "600"
+    assert closed.request(method="OPTIONS", headers=headers).status == 403
+    del headers["Access-Control-Request-Headers"]
+    assert opened.request(method="OPTIONS", headers=headers).headers["Access-Control-Allow-Headers"] is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5020", "127.0.0.1.evil.example", "[", "x@evil"])
+def test_on_a_loopback_address_only_this_machines_names_are_answered(closed, host):
+    answer = closed.request(headers={"Host": host, "Origin": f"http://{host}"})
+    assert answer.status == 403
+    assert "allow_hosts" in answer.json["hint"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:5020", "127.0.0.1:1", "[::1]:5020"])
+def test_this_machines_names_are_answered(closed, host):
+    assert closed.request(headers={"Host": host}).status == 200
+
+
+def test_allowed_hosts_are_answered_and_no_others(serve):
+    served = serve(lambda text, data: {}, options={"browsers": {"allow_hosts": ["Dogs.example"]}})
+    assert served.request(headers={"Host": "dogs.example:80"}).status == 200
+    assert served.request(headers={"Host": "localhost"}).status == 403
+    anywhere = serve(lambda text, data: {}, options={"browsers": {"allow_hosts": "*"}})
+    assert anywhere.request(headers={"Host": "any.example"}).status == 200
+
+
+def test_on_every_interface_any_name_is_answered(serve):
+    served = serve(lambda text, data: {}, host="0.0.0.0")
+    assert served.request(headers={"Host": "any.example"}).status == 200

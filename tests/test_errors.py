@@ -1,0 +1,295 @@
+"""Errors: every refusal has its status and its sentence, and the next request is answered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers import read_answer
+from werkzeug.exceptions import Conflict, TooManyRequests, abort
+from werkzeug.test import Client
+from werkzeug.wrappers import Response
+
+from izzati import Backend, Limits, Problem
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=b"
+PART = b'--b\r\nContent-Disposition: form-data; name="a"'
+
+
+BAD_BODIES = {
+    "JSON that breaks off": (
+        "application/json",
+        b'{"a": 1,\n "b": ',
+        400,
+        "line 2, column 7",
+        {"line": 2, "column": 7},
+    ),
+    "JSON with data after it": ("application/json", b"{} {}", 400, "line 1, column 4: Extra data", {"column": 4}),
+    "JSON in UTF-16": ("application/json", '{"a": "é"}'.encode("utf-16"), 400, "not UTF-8", {}),
+    "NaN": ("application/json", b'{"a": NaN}', 400, "NaN is not JSON", {}),
+    "Infinity": ("application/json", b'{"a": -Infinity}', 400, "-Infinity is not JSON", {}),
+    "a key twice": ("application/json", b'{"a": 1, "b": {"a": 1, "a": 2}}', 400, "'a' more than once", {}),
+    "half of a surrogate pair": ("application/json", rb'{"a": "\ud800"}', 400, "surrogate", {}),
+    "JSON too deep": (
+        "application/json",
+        b'{"a":' + b"[" * 100 + b"]" * 100 + b"}",
+        400,
+        "nesting",
+        {"limit": "depth"},
+    ),
+    "JSON far too deep": ("application/json", b"[" * 100_000, 400, "nesting", {"limit": "depth"}),
+    "a number of 5,000 digits": ("application/json", b'{"a": ' + b"9" * 5000 + b"}", 400, "cannot be decoded", {}),
+    "JSON sent as a form": (FORM, b' {"a": 1}'.strip(), 400, "says that it is a form", {"hint": ...}),
+    "a form that is not UTF-8": (FORM, b"a=\xff", 400, "The form is not UTF-8 at byte 2", {}),
+    "escapes that are not UTF-8": (FORM, b"a=%ff", 400, "not UTF-8", {}),
+    "a form in another charset": (f"{FORM}; charset=utf-7", b"a=1", 415, "Send UTF-8", {}),
+    "multipart without a boundary": ("multipart/form-data", b"x", 400, "Do not set that header by hand", {}),
+    "multipart with a giant boundary": (f"multipart/form-data; boundary={'b' * 201}", b"x", 400, "200 characters", {}),
+    "multipart with another boundary": (MULTIPART, b"--c\r\n\r\n\r\n--c--", 400, "before its closing boundary", {}),
+    "multipart that breaks off": (MULTIPART, PART + b"\r\n\r\nvalue", 400, "before its closing boundary", {}),
+    "a part without a disposition": (MULTIPART, b"--b\r\nX: y\r\n\r\nv\r\n--b--", 400, "no Content-Disposition", {}),
+    "a part without a name": (
+        MULTIPART,
+        b"--b\r\nContent-Disposition: form-data\r\n\r\nv\r\n--b--",
+        400,
+        "has no name",
+        {},
+    ),
+    "a part's header in Latin-1": (MULTIPART, PART + b"; x=\xe9\r\n\r\nv\r\n--b--", 400, "not UTF-8", {}),
+    "a field that is not UTF-8": (MULTIPART, PART + b"\r\n\r\n\xff\r\n--b--", 400, "The field 'a' is not UTF-8", {}),
+    "a field in another charset": (
+        MULTIPART,
+        PART + b"\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\nx\r\n--b--",
+        415,
+        "charset",
+        {},
+    ),
+    "a part in base64": (
+        MULTIPART,
+        PART + b"\r\nContent-Transfer-Encoding: base64\r\n\r\neA==\r\n--b--",
+        415,
+        "Content-Transfer-Encoding",
+        {},
+    ),
+    "multipart within multipart": (
+        MULTIPART,
+        PART + b"\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--",
+        415,
+        "itself multipart",
+        {},
+    ),
+    "a part that no codec reads": (
+        MULTIPART,
+        PART + b"\r\nContent-Type: application/msgpack\r\n\r\n\x80\r\n--b--",
+        415,
+        "reads application/msgpack",
+        {"readable": ...},
+    ),
+    "a part with a giant header": (MULTIPART, PART + b"; x=" + b"y" * 400_000, 413, "headers of a part", {}),
+    "multipart/mixed": ("multipart/mixed; boundary=b", b"--b--", 415, "reads multipart/mixed", {}),
+    "msgpack": ("application/msgpack", b"\x80", 415, "application/json (json)", {"readable": ...}),
+    "CBOR by its suffix": ("application/senml+cbor", b"\xa0", 415, "reads application/senml+cbor", {}),
+    "YAML": ("application/yaml", b"a: 1", 415, "reads application/yaml", {}),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BODIES)
+def test_a_bad_body_is_told_in_a_sentence(recorder, case):
+    content_type, body, status, sentence, members = BAD_BODIES[case]
+    with recorder.connect() as sock:
+        head = (
+            f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        sock.sendall(head.encode() + body)
+        answer = read_answer(sock)
+        assert answer.status == status, answer.body
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        problem = answer.json
+        assert sentence in problem["detail"]
+        assert {"type", "title", "status"} <= problem.keys()
+        assert problem["status"] == status
+        assert problem["detail"].endswith(".")
+        for name, value in members.items():
+            assert value in (..., problem[name])
+        if answer.headers["Connection"] != "close":
+            sock.sendall(b"POST /?ok=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            assert read_answer(sock).status == 200
+    assert recorder.request(b'{"ok": 1}', {"Content-Type": "application/json"}).status == 200
+    assert [text for text, _ in recorder.calls if "ok" not in text] == []
+
+
+def test_a_compressed_body_is_refused_aloud(recorder):
+    answer = recorder.request(b"\x1f\x8b", {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    assert answer.status == 415
+    assert "Content-Encoding" in answer.json["detail"]
+    assert answer.headers["Accept-Encoding"] == "identity"
+    assert recorder.request(b"{}", {"Content-Type": "application/json", "Content-Encoding": "identity"}).status == 200
+
+
+def test_a_body_shorter_than_declared_is_a_400(recorder):
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 10\r\n\r\n"
+    answer = recorder.raw(head + b"abc", then_close=True)
+    assert answer.status == 400
+    assert recorder.calls == []
+
+
+def test_a_wrong_path_lists_those_that_exist(serve):
+    served = serve({"/caption": lambda text, data: {}, "/resize": lambda text, data: {}})
+    answer = served.request(path="/nope<script>")
+    assert answer.status == 404
+    assert "/caption, /resize" in answer.json["detail"]
+    assert b"<" not in answer.body
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "BREW"])
+def test_a_wrong_method_names_the_right_ones(serve, method):
+    answer = serve(lambda text, data: {}).request(method=method)
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "OPTIONS, POST"
+
+
+def test_options_says_what_is_allowed(serve):
+    answer = serve(lambda text, data: {}).request(method="OPTIONS")
+    assert (answer.status, answer.headers["Allow"]) == (204, "OPTIONS, POST")
+
+
+def test_a_query_that_is_not_utf8_is_a_400(recorder):
+    assert recorder.request(path="/?a=%ff").status == 400
+    assert recorder.raw(b"POST /?a=1&a=%e2%28 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").status == 400
+
+
+class TestLimits:
+    @pytest.fixture
+    def served(self, serve):
+        return serve(lambda text, data: {}, limits=Limits(body=5000, text=1000, parts=3, depth=2))
+
+    @pytest.mark.parametrize(
+        ("content_type", "body", "limit", "status"),
+        [
+            ("image/png", b"x" * 5001, "body", 413),
+            ("application/json", b'{"a": "' + b"x" * 1000 + b'"}', "text", 413),
+            (FORM, b"a=" + b"x" * 1000, "text", 413),
+            (FORM, b"a=1&b=2&c=3&d=4", "parts", 413),
+            (MULTIPART, PART + b"\r\n\r\n" + b"x" * 1001 + b"\r\n--b--", "text", 413),
+            (MULTIPART, (PART + b"\r\n\r\nx\r\n") * 4 + b"--b--", "parts", 413),
+            ("application/json", b'{"a": {"b": {}}}', "depth", 400),
+        ],
+    )
+    @pytest.mark.parametrize("chunked", [False, True])
+    def test_beyond_a_limit_the_answer_names_it_and_how_to_move_it(
+        self, served, content_type, body, limit, status, chunked
+    ):
+        headers = {"Content-Type": content_type}
+        answer = served.request(iter([body]) if chunked else body, headers)
+        assert answer.status == status
+        assert answer.json["limit"] == limit
+        assert f"Limits({limit}=…)" in answer.json["detail"]
+        assert served.request().status == 200
+
+    @pytest.mark.parametrize(
+        ("content_type", "body"),
+        [
+            ("image/png", b"x" * 5000),
+            (FORM, b"a=" + b"x" * 998),
+            (FORM, b"a=1&b=2&c=3"),
+            (MULTIPART, (PART + b"\r\n\r\nx\r\n") * 3 + b"--b--"),
+            ("application/json", b'{"a": {"b": 1}}'),
+        ],
+    )
+    def test_up_to_a_limit_all_is_well(self, served, content_type, body):
+        assert served.request(body, {"Content-Type": content_type}).status == 200
+
+    @pytest.mark.parametrize("wrong", [0, -1, 1.5, "1", None, True])
+    def test_a_limit_is_a_positive_whole_number(self, wrong):
+        with pytest.raises(ValueError, match=r"Limits\(body=…\) takes a whole number"):
+            Limits(body=wrong)
+
+
+class TestWhatACallbackRaises:
+    def test_a_defect_is_a_500_with_a_request_id_and_a_traceback_only_in_the_log(self, serve, caplog):
+        def callback(text, data):
+            raise KeyError("a secret")
+
+        served = serve(callback)
+        answer = served.request()
+        assert answer.status == 500
+        assert answer.headers["X-Request-Id"] in answer.json["detail"]
+        assert "secret" not in answer.body.decode()
+        assert "KeyError: 'a secret'" in caplog.text
+        assert answer.headers["X-Request-Id"] in caplog.text
+        assert served.request().status == 500
+
+    def test_exit_is_a_defect_like_another(self, serve, caplog):
+        def callback(text, data):
+            raise SystemExit(3)
+
+        assert serve(callback).request().status == 500
+        assert "SystemExit" in caplog.text
+
+    def test_a_problem_with_markup_cannot_be_taken_for_a_page(self, serve):
+        def callback(text, data):
+            raise Problem(400, f"You sent {text['a']} & more.")
+
+        answer = serve(callback).request(path="/?a=%3Cscript%3E")
+        assert answer.json["detail"] == "You sent <script> & more."
+        assert b"<" not in answer.body
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+    def test_werkzeugs_exceptions_are_told_as_problems(self, serve, caplog):
+        def callback(text, data):
+            raise {"conflict": Conflict("Taken."), "rate": TooManyRequests("Slowly.", retry_after=30)}[text["a"]]
+
+        served = serve(callback)
+        answer = served.request(path="/?a=conflict")
+        assert (answer.status, answer.json["detail"], answer.json["title"]) == (409, "Taken.", "Conflict")
+        answer = served.request(path="/?a=rate")
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "30")
+        assert caplog.text == ""
+
+    def test_a_response_that_is_raised_is_the_answer(self, serve):
+        answer = serve(lambda text, data: abort(Response("no", 402))).request()
+        assert (answer.status, answer.body) == (402, b"no")
+
+    @pytest.mark.parametrize("status", [200, 302, 600])
+    def test_a_problem_has_an_errors_status(self, status):
+        with pytest.raises(ValueError, match="400 to 599"):
+            Problem(status, "x")
+
+    def test_a_problem_may_have_a_status_without_a_phrase(self, serve):
+        def callback(text, data):
+            raise Problem(499)
+
+        answer = serve(callback).request()
+        assert answer.json == {"type": "about:blank", "title": "Error", "status": 499}
+        assert str(Problem(404, "x")) == "404 Not Found: x"
+
+
+def test_every_answer_has_an_id_of_its_own(serve):
+    served = serve({"/": lambda text, data: {}})
+    answers = [served.request(), served.request(), served.request(path="/no"), served.request(method="GET")]
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 4
+
+
+def test_a_server_that_passes_on_a_bad_length_gets_a_400_out():
+    """Other WSGI servers may hand on what the built-in one refuses."""
+    client = Client(Backend(lambda text, data: {}))
+    assert client.post("/", environ_overrides={"CONTENT_LENGTH": "-1"}).status_code == 400
+    assert client.post("/", environ_overrides={"CONTENT_LENGTH": "٣"}).status_code == 400
+
+
+def test_a_connection_that_breaks_under_another_server_is_no_defect(caplog):
+    class Broken:
+        def read(self, size):
+            raise ConnectionResetError
+
+    client = Client(Backend(lambda text, data: {}))
+    answer = client.post(
+        "/", content_type="image/png", environ_overrides={"CONTENT_LENGTH": "3", "wsgi.input": Broken()}
+    )
+    assert answer.status_code == 400
+    assert caplog.text == ""
+
+
+def test_the_title_is_the_statuss_own_phrase():
+    assert json.loads(Problem(404).get_body())["title"] == "Not Found"

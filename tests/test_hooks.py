@@ -1,0 +1,334 @@
+"""A test for each hook, named after it: when it is asked, and what its answer means."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from werkzeug.wrappers import Response
+
+from izzati import (
+    NULL,
+    Backend,
+    Claims,
+    Content,
+    Identity,
+    Problem,
+    Reply,
+    Route,
+    Sink,
+    StoredFile,
+    file_return,
+    hookimpl,
+    hookspecs,
+)
+
+JSON = {"Content-Type": "application/json"}
+
+
+def plugin(**hooks):
+    """An object that implements these hooks."""
+    return type("Plugin", (), {name: staticmethod(hookimpl(function)) for name, function in hooks.items()})()
+
+
+def test_every_hook_has_a_test_named_after_it():
+    hooks = {name for name in vars(hookspecs) if name.startswith("izzati_")}
+    assert hooks == {name.removeprefix("test_") for name in globals() if name.startswith("test_izzati_")}
+
+
+def test_every_hook_has_a_plugin_here_that_uses_it():
+    used = set()
+    for built_in in Backend(lambda text, data: {}).plugins.by_name.values():
+        used |= {name for name in dir(built_in) if name.startswith("izzati_")}
+    assert {name for name in vars(hookspecs) if name.startswith("izzati_")} - used == {
+        "izzati_identify",  # for auth plugins
+        "izzati_routes",  # for plugins with pages
+    }
+
+
+def test_izzati_claims(serve):
+    codec = plugin(
+        izzati_claims=lambda: Claims(reads=("text/x-pair",), writes=("text/x-pair",), challenges=("Pair",)),
+        izzati_decode=lambda body, media_type: {"a": body.decode()} if media_type == "text/x-pair" else None,
+        izzati_encode=lambda value, media_type: b"pair" if media_type == "text/x-pair" else None,
+    )
+    served = serve(lambda text, data: text, plugins=[codec])
+    assert served.request(b"x", {"Content-Type": "text/x-pair", "Accept": "application/json"}).json == {"a": "x"}
+    assert served.request(b"x", {"Content-Type": "text/x-pair"}).body == b"pair"
+    assert "text/x-pair" in served.request(b"x", {"Content-Type": "application/cbor"}).json["readable"]
+
+
+def test_izzati_routes(serve):
+    seen = []
+
+    def izzati_routes(backend):
+        seen.append(backend)
+        return [
+            Route("/hello/<name>", lambda request: Response(f"hello {request.variables['name']}")),
+            Route("/open", lambda request: Response("open"), methods=("GET", "PUT"), public=True),
+        ]
+
+    served = serve(lambda text, data: "called", plugins=[plugin(izzati_routes=izzati_routes)])
+    assert seen == [served.backend]
+    assert served.request(method="GET", path="/hello/Rex").body == b"hello Rex"
+    assert served.request(method="PUT", path="/open").body == b"open"
+    assert served.request().json == "called"
+
+
+def test_izzati_startup(serve):
+    seen = []
+    served = serve(
+        lambda text, data: {},
+        plugins=[plugin(izzati_startup=lambda backend, listen: seen.append((backend, listen.host)))],
+    )
+    assert seen == [(served.backend, "127.0.0.1")]
+
+
+def test_izzati_serve():
+    served = []
+
+    class Server:
+        address = ("nowhere", 7)
+
+        def __init__(self, app, listen):
+            served.append((app, listen.host, listen.port))
+
+        def serve(self, ready):
+            ready()
+            served.append("until stopped")
+
+        def stop(self):
+            raise AssertionError
+
+    backend = Backend(lambda text, data: {}, plugins=[plugin(izzati_serve=Server)])
+    backend.run("localhost", 7)
+    assert served == [(backend, "localhost", 7), "until stopped"]
+    with pytest.raises(RuntimeError, match="no plugin serves"):
+        Backend(lambda text, data: {}, block=["server"]).run()
+
+
+def test_izzati_admit(serve):
+    def izzati_admit(request):
+        assert request.body.received == 0
+        if "early" in request.query:
+            return Response("early")
+        if "no" in request.query:
+            raise Problem(403, "No.")
+        return None
+
+    def izzati_identify(request):
+        raise Problem(401, "Who?")
+
+    served = serve(lambda text, data: {}, plugins=[plugin(izzati_admit=izzati_admit, izzati_identify=izzati_identify)])
+    assert served.request(path="/?early").body == b"early"
+    assert served.request(path="/?no").status == 403
+    assert served.request(path="/").status == 401
+
+
+def test_izzati_identify(serve):
+    def izzati_identify(request):
+        token = request.headers.get("Authorization")
+        if token == "wrong":
+            raise Problem(403, "Wrong.")
+        return Identity(token, {"role": "dog"}) if token else None
+
+    auth = plugin(
+        izzati_identify=izzati_identify,
+        izzati_claims=lambda: Claims(challenges=('Bearer realm="izzati"', "Basic")),
+        izzati_routes=lambda: [
+            Route("/public", lambda request: Response(str(request.identity)), public=True),
+            Route("/private", lambda request: Response(request.identity.name)),
+        ],
+    )
+    served = serve(lambda text, data, *, request: [request.identity.name, request.identity.attributes], plugins=[auth])
+    assert served.request(headers={"Authorization": "ann"}).json == ["ann", {"role": "dog"}]
+    assert served.request(headers={"Authorization": "wrong"}).status == 403
+    nobody = served.request()
+    assert (nobody.status, nobody.headers["WWW-Authenticate"]) == (401, 'Bearer realm="izzati", Basic')
+    assert served.request(path="/no/such/path").status == 401  # strangers do not learn which paths exist
+    assert served.request(method="GET", path="/public").body == b"None"
+    assert served.request(method="GET", path="/private").status == 401
+    assert served.request(method="GET", path="/private", headers={"Authorization": "ann"}).body == b"ann"
+
+
+def test_izzati_read(serve):
+    def izzati_read(request):
+        if request.media_type != "text/x-lines":
+            return None
+        lines = request.body.whole().split(b"\n")
+        upload = request.receive("lines.txt", "lines", "text/plain")
+        upload.write(b"first line: " + lines[0])
+        return Content({"lines": len(lines)}, [upload])
+
+    served = serve(
+        lambda text, data: [text, [(file.filename, file.name, file.read().decode()) for file in data]],
+        plugins=[plugin(izzati_read=izzati_read)],
+    )
+    answer = served.request(b"a\nb", {"Content-Type": "text/x-lines"})
+    assert answer.json == [{"lines": 2}, [["lines.txt", "lines", "first line: a"]]]
+    assert served.request(b"x", {"Content-Type": "text/plain"}).json[1][0][2] == "x"
+
+
+def test_izzati_decode(serve):
+    def izzati_decode(body, media_type, request):
+        if body == b"nothing":
+            return None
+        assert request.limits.depth == 100
+        return {b"null": NULL, b"empty": {}, b"false": False}[body]
+
+    codec = plugin(izzati_decode=izzati_decode, izzati_claims=lambda: Claims(reads=("text/x-word",)))
+    served = serve(lambda text, data: text, plugins=[codec])
+    words = {"Content-Type": "text/x-word"}
+    assert served.request(b"empty", words).json == {}
+    assert "is null" in served.request(b"null", words).json["detail"]
+    assert "is a truth value" in served.request(b"false", words).json["detail"]
+    assert served.request(b"nothing", words).status == 415
+
+
+def test_izzati_store(serve):
+    class Kept(Sink):
+        def __init__(self):
+            self.data = b""
+
+        def write(self, data):
+            self.data += data
+
+        def commit(self):
+            self.data += b"!"
+
+        def abort(self):
+            raise AssertionError
+
+        def open(self):
+            return io.BytesIO(self.data)
+
+    seen = []
+
+    def izzati_store(upload, request):
+        seen.append((upload.filename, upload.content_type, upload.size, request.method))
+        return Kept()
+
+    served = serve(lambda text, data: data[0].read().decode(), plugins=[plugin(izzati_store=izzati_store)])
+    assert served.request(b"abc", {"Content-Type": "image/png"}).json == "abc!"
+    assert seen == [("", "image/png", 0, "POST")]
+
+
+def test_izzati_call(serve):
+    calls = []
+
+    def callback(text, data):
+        calls.append(text)
+
+    def izzati_call(call):
+        call.text = {**call.text, "added": 1}
+        if "take over" in call.text:
+            return Reply("taken over", status=202)
+        return call() if "call" in call.text else None
+
+    served = serve(callback, plugins=[plugin(izzati_call=izzati_call)])
+    assert served.request(path="/?take+over").status == 202
+    assert served.request(path="/?call").json is None  # its None looks like declining, yet it ran once
+    assert served.request(path="/?a").json is None
+    assert calls == [{"call": "", "added": 1}, {"a": "", "added": 1}]
+
+
+def test_a_call_can_be_wrapped(serve):
+    class Wrapping:
+        @hookimpl(wrapper=True)
+        def izzati_call(self, call):
+            try:
+                result = yield
+            except ZeroDivisionError:
+                return "caught"
+            return [result, "wrapped"]
+
+    served = serve({"/": lambda text, data: "plain", "/bad": lambda text, data: 1 / 0}, plugins=[Wrapping()])
+    assert served.request().json == ["plain", "wrapped"]
+    assert served.request(path="/bad").json == "caught"
+
+
+def test_izzati_render(serve):
+    def izzati_render(result, request):
+        return Response(f"<{result}> for {request.method}") if isinstance(result, complex) else None
+
+    served = serve(
+        lambda text, data: Reply(1j, status=201) if text else {}, plugins=[plugin(izzati_render=izzati_render)]
+    )
+    answer = served.request(path="/?a")
+    assert (answer.status, answer.body) == (201, b"<1j> for POST")
+    assert served.request().json == {}
+
+
+def test_izzati_encode(serve, caplog):
+    codec = plugin(
+        izzati_encode=lambda value, media_type: b"" if media_type == "text/x-nothing" else None,
+        izzati_claims=lambda: Claims(writes=("text/x-nothing", "text/x-declined")),
+    )
+    served = serve(lambda text, data: {}, plugins=[codec])
+    answer = served.request(headers={"Accept": "text/x-nothing"})
+    assert (answer.status, answer.body) == (200, b"")
+    assert served.request(headers={"Accept": "text/x-declined"}).status == 500
+    assert "claims to write text/x-declined declined" in caplog.text
+
+
+def test_izzati_error(serve, caplog):
+    def izzati_error(error, request):
+        if isinstance(error, ZeroDivisionError):
+            return Response(f"sorry, {request.id}", status=503)
+        if isinstance(error, LookupError):
+            raise OverflowError
+        return None
+
+    served = serve(
+        {"/zero": lambda text, data: 1 / 0, "/key": lambda text, data: {}["a"], "/no": lambda text, data: data.no},
+        plugins=[plugin(izzati_error=izzati_error)],
+    )
+    answer = served.request(path="/zero")
+    assert (answer.status, answer.body.decode()) == (503, f"sorry, {answer.headers['X-Request-Id']}")
+    assert served.request(path="/no").json["status"] == 500
+    failed = served.request(path="/key")
+    assert (failed.status, failed.headers["Content-Type"]) == (500, "application/problem+json")
+    assert "its error could not be told" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_izzati_finalize(serve, caplog):
+    def izzati_finalize(response, request):
+        response.headers["X-Seen"] = f"{request.method} {response.status_code}"
+        if "fail" in request.query:
+            raise OverflowError
+
+    served = serve(lambda text, data: {}, plugins=[plugin(izzati_finalize=izzati_finalize)])
+    assert served.request().headers["X-Seen"] == "POST 200"
+    assert served.request(path="/no").headers["X-Seen"] == "POST 404"
+    assert served.request(b"{", JSON).headers["X-Seen"] == "POST 400"
+    failed = served.request(path="/?fail")
+    assert (failed.status, failed.headers["X-Seen"]) == (500, None)
+    assert "OverflowError" in caplog.text
+
+
+def test_izzati_open(serve):
+    def izzati_open(location):
+        if location.startswith("memory://"):
+            return StoredFile(io.BytesIO(b"from memory"), "m.txt", modified=0.0)
+        return None
+
+    served = serve(lambda text, data: file_return("memory://x"), plugins=[plugin(izzati_open=izzati_open)])
+    answer = served.request()
+    assert (answer.body, answer.headers["Content-Type"]) == (b"from memory", "text/plain")
+    assert answer.headers["Last-Modified"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+
+
+def test_izzati_save(serve):
+    kept = {}
+
+    def izzati_save(file, location):
+        if location.startswith("memory://"):
+            kept[location] = file.read()
+            return location
+        return None
+
+    served = serve(lambda text, data: data[0].save("memory://x"), plugins=[plugin(izzati_save=izzati_save)])
+    assert served.request(b"abc", {"Content-Type": "image/png"}).json == "memory://x"
+    assert kept == {"memory://x": b"abc"}

@@ -1,0 +1,320 @@
+"""Plugins: how they are found, checked, put in order and blamed."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from izzati import Backend, Claims, Codec, OptionError, PluginError, Storage, file_return, hookimpl
+from izzati.builtin.browsers import Browsers
+from izzati.builtin.json import JSON
+
+ROOT = Path(__file__).parent.parent
+
+
+def nothing(text, data):
+    return {}
+
+
+class TestOrder:
+    @pytest.fixture
+    def asked(self, serve):
+        class Asked:
+            def __init__(self, name):
+                self.name = name
+
+            @hookimpl
+            def izzati_call(self, call):
+                order.append(self.name)
+
+        class Another(Asked):
+            pass
+
+        order: list[str] = []
+        served = serve(lambda text, data: order.append("callback"), plugins=[Asked("first"), Another("second")])
+        served.request()
+        return order
+
+    def test_given_plugins_are_asked_as_listed_and_the_built_in_ones_last(self, asked):
+        assert asked == ["first", "second", "callback"]
+
+    def test_one_that_answers_ends_the_asking(self, serve):
+        class Answers:
+            @hookimpl
+            def izzati_call(self, call):
+                return ""
+
+        served = serve(lambda text, data: pytest.fail("not reached"), plugins=[Answers()])
+        assert served.request().json == ""
+
+    def test_the_built_in_ones_come_in_a_fixed_order(self):
+        assert list(Backend(nothing).plugins.by_name) == [
+            *["forms", "json", "documents", "raw_body", "spool", "callback", "replies", "browsers", "server"]
+        ]
+
+
+class TestChoice:
+    def test_any_built_in_can_be_blocked(self, serve):
+        served = serve(nothing, block=["forms"])
+        assert served.request("a=1", {"Content-Type": "application/x-www-form-urlencoded"}).status == 200
+        assert served.request("x", {"Content-Type": "multipart/form-data; boundary=b"}).status == 415
+        assert "nosniff" not in serve(nothing, block=["browsers"]).request().headers.values()
+
+    def test_a_given_plugin_takes_the_place_of_the_built_in_one_of_its_class(self):
+        mine = Browsers(allow_origins="*")
+        backend = Backend(nothing, plugins=[mine])
+        assert backend.plugins.by_name["browsers"] is mine
+
+    def test_two_backends_share_no_state(self, serve):
+        class Marks:
+            @hookimpl
+            def izzati_finalize(self, response, request):
+                response.headers["X-Marked"] = "yes"
+
+        marked, plain = serve(nothing, plugins=[Marks()]), serve(nothing)
+        assert marked.request().headers["X-Marked"] == "yes"
+        assert plain.request().headers["X-Marked"] is None
+
+    def test_without_any_codec_nothing_can_be_answered_but_files(self, serve, caplog):
+        served = serve({"/": nothing, "/bytes": lambda text, data: b"x"}, block=["json"])
+        assert served.request().status == 500
+        assert "no plugin writes any media type" in caplog.text
+        assert served.request(path="/bytes").body == b"x"
+
+
+class TestFaults:
+    """Each is an error when the Backend is made, with the cure."""
+
+    @pytest.mark.parametrize(
+        ("body", "sentence"),
+        [
+            ("@hookimpl\n    def izzati_finalise(self): 0", "no hook; did you mean 'izzati_finalize'?"),
+            ("def izzati_read(self, request): pass", "izzati_read is not marked: put @izzati.hookimpl above it"),
+            ("@hookimpl\n    async def izzati_read(self, request): pass", "izzati_read is async"),
+            (
+                "@hookimpl\n    def izzati_read(self, requests): pass",
+                "'requests'; did you mean 'request'?",
+            ),
+            ("@hookimpl\n    def izzati_claims(self, x): pass", "no parameter 'x'; it has none"),
+            ("@hookimpl\n    def izzati_read(self, *, request): pass", "write request without a star"),
+            ("@hookimpl\n    def izzati_read(self, **kwargs): pass", "write kwargs without a star"),
+            ("def other(self): pass", "it implements no hook"),
+        ],
+    )
+    def test_a_wrong_hook(self, body, sentence):
+        namespace = {"hookimpl": hookimpl}
+        exec(f"class Wrong:\n    {body}", namespace)
+        with pytest.raises(PluginError) as caught:
+            Backend(nothing, plugins=[namespace["Wrong"]()])
+        assert sentence in str(caught.value)
+        assert "plugin 'Wrong', given to the Backend" in str(caught.value)
+
+    def test_all_that_is_wrong_is_told_at_once(self):
+        class One:
+            @hookimpl
+            def izzati_raed(self, request):
+                pass
+
+        class Two:
+            def izzati_call(self, call):
+                pass
+
+        with pytest.raises(PluginError) as caught:
+            Backend(nothing, plugins=[One(), Two()], block=["jsn"])
+        assert "izzati_raed" in str(caught.value)
+        assert "izzati_call is not marked" in str(caught.value)
+        assert "block='jsn': there is no such plugin; did you mean 'json'?" in str(caught.value)
+
+    def test_one_given_twice(self):
+        with pytest.raises(PluginError, match="given twice, or blocked"):
+            Backend(nothing, plugins=[Browsers(), Browsers()])
+        with pytest.raises(PluginError, match="given twice, or blocked"):
+            Backend(nothing, plugins=[Browsers()], block=["browsers"])
+
+    def test_an_unknown_option(self):
+        with pytest.raises(OptionError, match="'spool' has no option 'foldr'; did you mean 'folder'"):
+            Backend(nothing, options={"spool": {"foldr": "/tmp"}})
+        with pytest.raises(OptionError, match="no such plugin; did you mean 'spool'"):
+            Backend(nothing, options={"spol": {}})
+        with pytest.raises(OptionError, match="'browsers': it was given as an object"):
+            Backend(nothing, plugins=[Browsers()], options={"browsers": {}})
+
+    def test_an_option_that_its_plugin_refuses(self):
+        with pytest.raises(PluginError, match="spool: ValueError: spool: folder='/no/such' is not a folder"):
+            Backend(nothing, options={"spool": {"folder": "/no/such"}})
+
+
+class TestClaims:
+    class Mine(Codec):
+        reads = writes = ("application/json",)
+
+        def decode(self, body, request):
+            return {"mine": body.decode()}
+
+        def encode(self, value, media_type):
+            return b"mine"
+
+    def test_two_plugins_with_one_claim_are_refused_by_name(self):
+        with pytest.raises(PluginError) as caught:
+            Backend(nothing, plugins=[self.Mine()])
+        assert "'Mine' and 'json' both claim the media type to read 'application/json'" in str(caught.value)
+        assert "both claim the media type to write" in str(caught.value)
+
+    def test_one_may_say_that_it_replaces_the_other(self, serve):
+        class Replacing(self.Mine):
+            replaces = ("json",)
+
+        served = serve(lambda text, data: text, plugins=[Replacing()])
+        assert served.backend.codecs.readers["application/json"] == "Replacing"
+        assert served.backend.codecs.readers["*+json"] == "json"
+        assert served.request(b"x", {"Content-Type": "application/json"}).body == b"mine"
+
+    def test_a_later_plugin_may_replace_an_earlier_one(self):
+        class First(Storage):
+            schemes = ("s3",)
+
+        class Second:
+            @hookimpl
+            def izzati_claims(self):
+                return Claims(schemes=("s3",), replaces=("First",))
+
+        Backend(nothing, plugins=[First(), Second()])
+        with pytest.raises(PluginError, match="location scheme 's3'"):
+            Backend(nothing, plugins=[First(), type("Other", (First,), {})()])
+
+
+class TestBlame:
+    def test_the_log_names_the_plugin_and_hook_that_raised(self, serve, caplog):
+        class Faulty(Codec):
+            reads = ("text/x-faulty",)
+
+            def decode(self, body, request):
+                raise KeyError("x")
+
+        served = serve(nothing, plugins=[Faulty()])
+        assert served.request(b"x", {"Content-Type": "text/x-faulty"}).status == 500
+        assert "failed in izzati_decode of the plugin 'Faulty'" in caplog.text
+
+    def test_a_callbacks_defect_is_not_blamed_on_the_plugin_that_called_it(self, serve, caplog):
+        assert serve(lambda text, data: 1 / 0).request().status == 500
+        assert "failed in the callback" in caplog.text
+
+    def test_a_codec_that_forgot_a_half_says_which(self, serve, caplog):
+        class Half(Codec):
+            reads = writes = ("text/x-half",)
+
+        served = serve(nothing, plugins=[Half()])
+        assert served.request(b"x", {"Content-Type": "text/x-half"}).status == 500
+        assert "has no decode()" in caplog.text
+        assert served.request(headers={"Accept": "text/x-half"}).status == 500
+        assert "has no encode()" in caplog.text
+
+    def test_a_storage_that_forgot_a_half_says_which(self, serve, caplog):
+        class Half(Storage):
+            schemes = ("half",)
+
+        callbacks = {"/save": lambda t, d: d[0].save("half://x"), "/open": lambda t, d: file_return("half://x")}
+        served = serve(callbacks, plugins=[Half()])
+        assert served.request(b"x", {"Content-Type": "image/png"}, path="/save").status == 500
+        assert "Half does not save files" in caplog.text
+        assert served.request(path="/open").status == 500
+        assert "Half does not open files" in caplog.text
+
+
+INSTALLED = {
+    "izzati_greet.py": """
+import izzati
+
+class Greet:
+    def __init__(self, word="hello"):
+        self.word = word
+
+    @izzati.hookimpl
+    def izzati_finalize(self, response, request):
+        response.headers["X-Greet"] = self.word
+""",
+    "izzati_module.py": """
+import izzati
+
+@izzati.hookimpl
+def izzati_finalize(response, request):
+    response.headers["X-Module"] = "yes"
+""",
+    "izzati_broken.py": "import no_such_module_anywhere",
+}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """An environment in which distributions with entry points are installed; ``installed(code)`` runs code in it."""
+    home = tmp_path_factory.mktemp("installed")
+    venv.create(home / "venv", system_site_packages=True)
+    site = next((home / "venv").glob("**/site-packages"))
+    # What this very process imports, so that the tests need not install it anew.
+    (site / "parent.pth").write_text("\n".join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))]))
+    for name, code in INSTALLED.items():
+        (site / name).write_text(code)
+
+    def distribution(name, entry):
+        info = site / f"{name.replace('-', '_')}-1.5.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[izzati]\n{entry}\n" if entry else "")
+
+    def run(code, **entries):
+        for name in ("greet", "module", "broken"):
+            distribution(f"izzati-{name}", entries.get(name, ""))
+        python = home / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        program = (
+            "from izzati import *\nfrom werkzeug.test import Client\n"
+            "def answer(**k): return Client(Backend(lambda t, d: {}, **k)).post('/').headers\n" + code
+        )
+        return subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+class TestInstalled:
+    def test_an_entry_point_is_all_it_takes(self, installed):
+        code = "print(answer()['X-Greet'], answer()['X-Module'])"
+        done = installed(code, greet="greet = izzati_greet:Greet", module="module = izzati_module")
+        assert done.stdout == "hello yes\n", done.stderr
+
+    def test_options_reach_its_class_and_it_can_be_blocked(self, installed):
+        code = (
+            "print(answer(options={'greet': {'word': 'hi'}})['X-Greet'])\n"
+            "print(answer(block=['greet']).get('X-Greet'))\n"
+            "import izzati_greet\n"
+            "print(answer(plugins=[izzati_greet.Greet('given')])['X-Greet'])"
+        )
+        assert installed(code, greet="greet = izzati_greet:Greet").stdout == "hi\nNone\ngiven\n"
+
+    def test_a_broken_one_stops_the_start_and_is_named_with_its_cause(self, installed):
+        done = installed("answer()", broken="broken = izzati_broken", greet="greet = izzati_greet:Nope")
+        assert done.returncode == 1
+        assert "plugin 'broken' (izzati-broken 1.5): ModuleNotFoundError: No module named 'no_such" in done.stderr
+        assert "plugin 'greet' (izzati-greet 1.5): AttributeError" in done.stderr
+
+    def test_a_blocked_one_is_not_even_imported(self, installed):
+        assert installed("print(len(answer(block=['broken'])))", broken="broken = izzati_broken").returncode == 0
+
+    def test_two_distributions_with_one_name_are_refused(self, installed):
+        done = installed("answer()", greet="same = izzati_greet:Greet", module="same = izzati_module")
+        assert "has the same name" in done.stderr
+
+
+def test_a_module_can_be_given_as_a_plugin(serve, tmp_path, monkeypatch):
+    (tmp_path / "module_plugin.py").write_text(INSTALLED["izzati_module.py"])
+    monkeypatch.syspath_prepend(tmp_path)
+    served = serve(nothing, plugins=[importlib.import_module("module_plugin")])
+    assert served.request().headers["X-Module"] == "yes"
+    assert "module_plugin" in served.backend.plugins.by_name
+
+
+def test_json_is_a_plugin_like_any_other():
+    assert isinstance(Backend(nothing).plugins.by_name["json"], JSON)

@@ -1,0 +1,331 @@
+"""In: one request becomes ``text`` and ``data``."""
+
+from __future__ import annotations
+
+import json
+import timeit
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from izzati import Reply, file_return, parse_disposition
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+
+over_the_wire = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def multipart(*parts, boundary="limit", ending=b"--limit--\r\n"):
+    """A multipart body from (headers, bytes) pairs, written independently of any library."""
+    body = b"".join(
+        b"--" + boundary.encode() + b"\r\n" + headers.encode() + b"\r\n\r\n" + data + b"\r\n" for headers, data in parts
+    )
+    return body + ending, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+
+def field(name, value, *more):
+    return ("\r\n".join([f'Content-Disposition: form-data; name="{name}"', *more]), value)
+
+
+def upload(name, filename, value, *more):
+    head = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"'
+    return ("\r\n".join([head, *more]), value)
+
+
+@pytest.mark.parametrize("headers", [{}, JSON, FORM, {"Content-Type": "application/x-nothing"}])
+def test_nothing_is_an_empty_dict_and_no_files(recorder, headers):
+    assert recorder.request(b"", headers).status == 200
+    assert recorder.calls == [({}, [])]
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "application/ld+json"])
+def test_json_arrives_with_nested_values_intact(recorder, media_type):
+    value = {"name": "Rex", "owner": {"tags": [1, 2.5, None, True, {"deep": "é 日本"}]}}
+    assert recorder.request(json.dumps(value), {"Content-Type": media_type}).status == 200
+    assert recorder.calls == [(value, [])]
+
+
+@pytest.mark.parametrize("body", ["[1]", '"a"', "3", "1.5", "null", "true"])
+def test_json_that_is_no_object_is_refused_in_a_sentence(recorder, body):
+    answer = recorder.request(body, JSON)
+    assert answer.status == 400
+    assert "send an object" in answer.json["detail"]
+    assert recorder.calls == []
+
+
+def test_urlencoded_keys_sent_several_times_become_lists_in_order(recorder):
+    recorder.request("a=1&b=2&a=3&a=&empty=&flag&%C3%A9=%26+x", FORM)
+    assert recorder.calls == [({"a": ["1", "3", ""], "b": "2", "empty": "", "flag": "", "é": "& x"}, [])]
+
+
+def test_multipart_keeps_text_and_files_in_order_whatever_their_keys(recorder):
+    body, headers = multipart(
+        upload("photo", "b.jpg", b"\xff\xd8second", "Content-Type: image/jpeg"),
+        field("name", b"Rex"),
+        upload("file", "a.txt", b"first\r\nlines\r\n"),
+        field("name", "Räx".encode(), "Content-Type: text/plain; charset=UTF-8"),
+        upload("photo", "empty.bin", b""),
+    )
+    assert recorder.request(body, headers).status == 200
+    assert recorder.calls == [
+        (
+            {"name": ["Rex", "Räx"]},
+            [
+                ("photo", "b.jpg", "image/jpeg", b"\xff\xd8second"),
+                ("file", "a.txt", "application/octet-stream", b"first\r\nlines\r\n"),
+                ("photo", "empty.bin", "application/octet-stream", b""),
+            ],
+        )
+    ]
+
+
+def test_a_json_part_beside_a_file_is_decoded_to_any_value(recorder):
+    body, headers = multipart(
+        field("meta", b'{"tags": ["a", {"b": null}]}', "Content-Type: application/json"),
+        field("none", b"null", "Content-Type: application/json"),
+        field("list", b"[1]", "Content-Type: application/problem+json"),
+        upload("doc", "x.json", b'{"a": 1}', "Content-Type: application/json"),
+    )
+    assert recorder.request(body, headers).status == 200
+    assert recorder.calls == [
+        (
+            {"meta": {"tags": ["a", {"b": None}]}, "none": None, "list": [1]},
+            [("doc", "x.json", "application/json", b'{"a": 1}')],
+        )
+    ]
+
+
+def test_a_part_where_no_file_was_chosen_is_dropped(recorder):
+    body, headers = multipart(
+        field("a", b"1"), upload("photo", "", b"", "Content-Type: application/octet-stream"), upload("raw", "", b"x")
+    )
+    recorder.request(body, headers)
+    assert recorder.calls == [({"a": "1"}, [("raw", "", "application/octet-stream", b"x")])]
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "text/csv", "application/octet-stream", "text/plain"])
+def test_any_other_media_type_is_one_file(recorder, media_type):
+    recorder.request(b"\x00\xff\r\nraw", {"Content-Type": media_type})
+    assert recorder.calls == [({}, [("", "", media_type, b"\x00\xff\r\nraw")])]
+
+
+def test_a_body_without_a_media_type_is_one_file(recorder):
+    recorder.raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+    assert recorder.calls == [({}, [("", "", "application/octet-stream", b"abc")])]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ('attachment; filename="dog.jpg"', "dog.jpg"),
+        ("attachment; filename=dog.jpg", "dog.jpg"),
+        ("inline; filename*=UTF-8''na%C3%AFve%20%E6%97%A5.jpg; filename=\"naive.jpg\"", "naïve 日.jpg"),
+        ("attachment; filename*=iso-8859-1''%A3.txt", "£.txt"),
+        ("attachment; filename=plain; filename*=klingon''x", "plain"),
+        ("attachment; filename=plain; filename*=UTF-8''%ff", "plain"),
+        ("attachment", ""),
+    ],
+)
+def test_a_raw_body_has_its_name_from_content_disposition(recorder, disposition, filename):
+    recorder.request(b"x", {"Content-Type": "image/jpeg", "Content-Disposition": disposition})
+    assert recorder.calls[0][1][0][1] == filename
+
+
+@pytest.mark.parametrize(
+    ("sent", "filename"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("/etc/passwd", "passwd"),
+        (r"C:\x\y.jpg", "y.jpg"),
+        (r"C:\Users\ann\pic.png", "pic.png"),
+        ("Ünïcode 日本 (1), #2;+%.png", "Ünïcode 日本 (1), #2;+%.png"),
+        ("say %22hi%22.txt", 'say "hi".txt'),
+        (r"say \"hi\".txt", 'say "hi".txt'),
+        ('say "hi".txt', 'say "hi".txt'),
+        ("100%.txt", "100%.txt"),
+        ("a'b.txt", "a'b.txt"),
+        ("..", ".."),
+    ],
+)
+def test_a_filename_is_the_last_component_of_what_was_sent(recorder, sent, filename):
+    body, headers = multipart(upload("f", sent, b"x"))
+    recorder.request(body, headers)
+    assert recorder.calls[0][1][0][1] == filename
+
+
+def test_filename_star_wins_over_filename_in_a_part(recorder):
+    head = "Content-Disposition: form-data; name=f; filename=\"old.txt\"; filename*=UTF-8''n%C3%A9w.txt"
+    body, headers = multipart((head, b"x"))
+    recorder.request(body, headers)
+    assert recorder.calls[0][1][0][1] == "néw.txt"
+
+
+def test_query_values_join_the_text_and_the_body_wins(recorder):
+    recorder.request('{"a": 1}', JSON, path="/?a=0&b=2&b=3&c=%C3%A9")
+    assert recorder.calls == [({"a": 1, "b": ["2", "3"], "c": "é"}, [])]
+
+
+def test_variables_of_a_path_join_the_text_and_win_over_all(serve):
+    served = serve({"/dogs/<name>/<int:age>": lambda text, data: text, "/": lambda text, data: "root"})
+    assert served.request('{"name": "x", "b": 1}', JSON, path="/dogs/R%C3%A9x/3?age=9").json == {
+        "name": "Réx",
+        "age": 3,
+        "b": 1,
+    }
+    assert served.request().json == "root"
+
+
+def test_a_chunked_body_is_read_to_its_end(recorder):
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
+    assert recorder.raw(head + b'5\r\n{"a":\r\n3\r\n 1}\r\n0\r\n\r\n').status == 200
+    assert recorder.raw(head.replace(b"application/json", b"image/png") + b"0\r\n\r\n").status == 200
+    assert (
+        recorder.raw(head.replace(b"application/json", b"multipart/form-data; boundary=x") + b"0\r\n\r\n").status == 200
+    )
+    assert recorder.calls == [({"a": 1}, []), ({}, []), ({}, [])]
+
+
+def test_a_preamble_and_an_epilogue_mean_nothing(recorder):
+    body, headers = multipart(field("a", b"1"))
+    recorder.request(b"to readers of old\r\n" + body + b"epilogue " * 100_000, headers)
+    assert recorder.calls == [({"a": "1"}, [])]
+
+
+def test_a_callback_gets_its_arguments_after_text_and_data(serve):
+    served = serve(lambda text, data, *args, **kwargs: [text, args, kwargs], args=("q", 2), kwargs={"k": 3})
+    assert served.request('{"a": 1}', JSON).json == [{"a": 1}, ["q", 2], {"k": 3}]
+
+
+def test_a_callback_that_declares_request_gets_it(serve):
+    def callback(text, data, *, request):
+        return {
+            "who": request.identity,
+            "agent": request.headers["User-Agent"],
+            "address": request.address,
+            "werkzeug": request.werkzeug.method,
+            "path": request.path,
+        }
+
+    answer = serve({"/p": callback}).request(headers={"User-Agent": "test"}, path="/p")
+    assert answer.json == {"who": None, "agent": "test", "address": "127.0.0.1", "werkzeug": "POST", "path": "/p"}
+
+
+@over_the_wire
+@given(
+    st.dictionaries(
+        st.text(max_size=20),
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.text(max_size=20),
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+            max_leaves=12,
+        ),
+        max_size=6,
+    )
+)
+def test_every_json_object_comes_through_and_back(echo, value):
+    assert echo.request(json.dumps(value), JSON).json == value
+    assert echo.request(json.dumps(value, ensure_ascii=False).encode(), JSON).json == value
+
+
+@over_the_wire
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=8))
+def test_every_urlencoded_form_comes_through(echo, pairs):
+    expected: dict = {}
+    for key, value in pairs:
+        expected.setdefault(key, []).append(value)
+    answer = echo.request(urlencode(pairs), FORM)
+    assert answer.json == {key: values[0] if len(values) == 1 else values for key, values in expected.items()}
+
+
+names = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\/'), min_size=1, max_size=12)
+
+
+@over_the_wire
+@given(
+    st.lists(
+        st.tuples(names, st.none() | names, st.binary(max_size=80) | st.sampled_from([b"\r\n--limi", b"\r", b"\n"]))
+    )
+)
+def test_every_multipart_form_comes_through(recorder, parts):
+    recorder.calls.clear()
+    written = []
+    fields: dict = {}
+    files = []
+    for name, filename, data in parts:
+        escaped = name.replace("%22", "")
+        if filename is None:
+            text = data.decode("latin-1")
+            written.append(field(escaped, text.encode()))
+            fields.setdefault(escaped, []).append(text)
+        else:
+            escaped_filename = filename.replace("%22", "")
+            written.append(upload(escaped, escaped_filename, data))
+            if escaped_filename or data:
+                files.append((escaped, escaped_filename, "application/octet-stream", data))
+    body, headers = multipart(*written, boundary="limit-9dA", ending=b"--limit-9dA--\r\n")
+    answer = recorder.request(body, headers)
+    assert answer.status == 200, answer.body
+    assert recorder.calls == [({k: v[0] if len(v) == 1 else v for k, v in fields.items()}, files)]
+
+
+@pytest.fixture
+def echo(serve):
+    return serve(lambda text, data: text)
+
+
+@pytest.mark.parametrize("edge", range(-12, 13))
+def test_line_breaks_at_every_edge_of_a_block_survive(recorder, edge):
+    """The reader takes 256 KiB at a time; the end of a file may fall anywhere around that."""
+    body, headers = multipart(upload("f", "x", b""))
+    data = b"\r\n" * ((262144 - body.index(b"\r\n\r\n") - 4 + edge) // 2) + b"\r" * (edge % 2)
+    body, headers = multipart(upload("f", "x", data), field("after", b"1"))
+    recorder.request(body, headers)
+    text, [(_, _, _, got)] = recorder.calls[0]
+    assert text == {"after": "1"}
+    assert got == data
+
+
+def test_a_path_with_escapes_finds_its_function(serve):
+    served = serve({"/é": lambda text, data: "found"})
+    assert served.request(path="/" + quote("é")).json == "found"
+
+
+def test_the_seeds_example_runs_unchanged(serve, capsys):
+    def p(text, data):
+        print(text, [x.filename for x in data])
+        return {"status": "yes"}
+
+    served = serve(p)
+    assert served.request("name=Rex", FORM).json == {"status": "yes"}
+    assert capsys.readouterr().out == "{'name': 'Rex'} []\n"
+
+
+def test_a_photo_of_five_megabytes_comes_back_byte_for_byte(serve, tmp_path):
+    photo = bytes(range(256)) * 20_000
+    path = Path(tmp_path, "photo.jpg")
+    path.write_bytes(photo)
+
+    def callback(text, data):
+        return Reply(file_return(path))
+
+    answer = serve(callback).request(b"")
+    assert answer.body == photo
+    assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("unit", [';a="', ';a="x', '"', r"\"", ';a="\\"', "; ", ';="', '" '])
+def test_a_disposition_that_repeats_itself_costs_no_more_than_its_length(unit):
+    """A part's headers may be 64 KiB; what is scanned again and again would take minutes."""
+    header = "form-data; name=" + unit * (65536 // len(unit))
+    best = min(timeit.repeat(lambda: parse_disposition(header), number=1, repeat=3))
+    assert best < 1

@@ -1,0 +1,517 @@
+"""The built-in server: connections, early refusals, signals."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from helpers import read_answer
+from werkzeug.wrappers import Response
+
+from izzati import Backend, Listen, Problem, Reply, file_return, hookimpl
+from izzati.builtin.server import ThreadServer
+
+EMPTY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+
+
+def head(*headers, length=0, path="/"):
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *headers]
+    return "\r\n".join([*lines, "\r\n"]).encode()
+
+
+class Refusing:
+    """A plugin for tests that lets nobody in."""
+
+    @hookimpl
+    def izzati_identify(self, request):
+        raise Problem(403, "Not you.")
+
+
+class TestConnections:
+    def test_one_connection_carries_many_requests(self, recorder):
+        with recorder.connect() as sock:
+            for number in range(3):
+                sock.sendall(head(path=f"/?n={number}"))
+                assert read_answer(sock).status == 200
+        assert [text["n"] for text, _ in recorder.calls] == ["0", "1", "2"]
+
+    def test_pipelined_requests_are_answered_in_order(self, serve):
+        served = serve(lambda text, data: text)
+        with served.connect() as sock:
+            sock.sendall(head(path="/?n=0") + head(path="/?n=1") + head("Connection: close", path="/?n=2"))
+            raw = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert re.findall(rb'\{"n":"(\d)"\}', raw) == [b"0", b"1", b"2"]
+
+    def test_http_1_0_is_answered_and_closed(self, recorder):
+        with recorder.connect() as sock:
+            sock.sendall(b"POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+            raw = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert b" 200 " in raw
+        assert b"Transfer-Encoding" not in raw
+
+    def test_a_client_that_asks_for_an_upgrade_gets_an_ordinary_answer(self, recorder):
+        with recorder.connect() as sock:
+            for _ in range(2):
+                sock.sendall(head("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"))
+                assert read_answer(sock).status == 200
+
+    def test_head_has_no_body_and_the_connection_goes_on(self, serve):
+        served = serve(lambda text, data: {})
+        with served.connect() as sock:
+            sock.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert read_answer(sock, "HEAD").status == 405
+            sock.sendall(EMPTY)
+            assert read_answer(sock).status == 200
+
+    def test_idle_connections_give_way_to_new_ones(self, serve):
+        served = serve(lambda text, data: {}, options={"server": {"threads": 3}})
+        idle = [served.connect() for _ in range(3)]
+        for sock in idle:
+            sock.sendall(EMPTY)
+            assert read_answer(sock).status == 200
+        assert [served.request().status for _ in range(5)] == [200] * 5
+        for sock in idle:
+            sock.close()
+
+    def test_an_idle_connection_is_closed_after_its_time(self, serve):
+        served = serve(lambda text, data: {}, options={"server": {"idle_seconds": 0.05}})
+        with served.connect() as sock:
+            assert sock.recv(1) == b""
+
+    @pytest.mark.parametrize(
+        ("target", "path"), [("/a?b=1", "/a"), ("http://localhost/a?b=1", "/a"), ("http://localhost?b=1", "/")]
+    )
+    def test_targets_may_be_paths_or_urls(self, serve, target, path):
+        served = serve({"/a": lambda t, d: ["/a", t], "/": lambda t, d: ["/", t]})
+        answer = served.raw(f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+        assert answer.json == [path, {"b": "1"}]
+
+    def test_options_for_the_whole_server_are_answered(self, serve):
+        served = serve(lambda text, data: {})
+        assert served.raw(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 204
+
+    def test_headers_sent_twice_are_joined_and_underscores_are_not_hyphens(self, serve):
+        served = serve(lambda text, data, *, request: dict(request.headers))
+        found = served.raw(head("X-A: 1", "X-A: 2", "X_A: 3", "Content_Type: evil")).json
+        assert found["X-A"] == "1,2"
+        assert "evil" not in found.values()
+
+
+class TestContinue:
+    def test_the_body_is_asked_for_when_it_is_first_read(self, recorder):
+        with recorder.connect() as sock:
+            sock.sendall(head("Expect: 100-continue", "Content-Type: image/png", length=3))
+            assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
+            sock.sendall(b"abc")
+            assert read_answer(sock).status == 200
+        assert recorder.calls[0][1][0][3] == b"abc"
+
+    @pytest.mark.parametrize(
+        ("path", "plugins", "length", "status"),
+        [("/wrong", [], 3, 404), ("/", [Refusing()], 3, 403), ("/", [], 2 << 30, 413)],
+    )
+    def test_a_refused_body_is_never_asked_for(self, serve, path, plugins, length, status):
+        served = serve(lambda text, data: {}, plugins=plugins)
+        with served.connect() as sock:
+            sock.sendall(head("Expect: 100-continue", "Content-Type: image/png", length=length, path=path))
+            answer = read_answer(sock)
+            assert (answer.status, answer.headers["Connection"]) == (status, "close")
+
+
+class TestEarlyRefusal:
+    @pytest.mark.parametrize(("path", "plugins"), [("/wrong", []), ("/", [Refusing()])])
+    def test_a_caller_that_sends_on_reads_the_answer_and_no_reset(self, serve, path, plugins):
+        read = []
+
+        class Watch:
+            @hookimpl
+            def izzati_finalize(self, response, request):
+                read.append(request.body.received)
+
+        served = serve(lambda text, data: {}, plugins=[*plugins, Watch()])
+        answer = served.request(b"x" * (20 << 20), {"Content-Type": "image/png"}, path=path)
+        assert answer.status in (403, 404)
+        assert answer.headers["Connection"] == "close"
+        assert read == [0]
+
+    def test_a_small_body_that_nobody_read_does_not_end_the_connection(self, serve):
+        served = serve({"/a": lambda text, data: {}})
+        with served.connect() as sock:
+            sock.sendall(head(length=3, path="/wrong") + b"abc")
+            assert read_answer(sock).status == 404
+            sock.sendall(head(path="/a"))
+            assert read_answer(sock).status == 200
+
+
+PROTOCOL_ERRORS = {
+    "no HTTP": b"nonsense\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+    "no host": b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+    "two hosts": b"POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 0\r\n\r\n",
+    "a length that is no number": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    "a negative length": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    "conflicting lengths": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a length beside chunks": head("Transfer-Encoding: chunked", length=3) + b"0\r\n\r\n",
+    "an unknown transfer coding": b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "a target that is no path": b"POST example:80 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "a space before the colon": b"POST / HTTP/1.1\r\nHost : localhost\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", PROTOCOL_ERRORS)
+def test_what_is_no_http_is_refused_and_the_connection_closed(recorder, case):
+    with recorder.connect() as sock:
+        sock.sendall(PROTOCOL_ERRORS[case])
+        sock.shutdown(socket.SHUT_WR)
+        answer = read_answer(sock)
+        assert 400 <= answer.status < 600
+        assert answer.status != 500
+        assert answer.headers["Connection"] == "close"
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json["detail"]
+        assert sock.recv(1) == b""
+    assert recorder.calls == []
+    assert recorder.request().status == 200
+
+
+@pytest.mark.parametrize("chunk", [b"0x3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"\r\nabc"])
+def test_a_bad_chunk_is_a_400(recorder, chunk):
+    start = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
+    answer = recorder.raw(start + chunk)
+    assert (answer.status, answer.headers["Connection"]) == (400, "close")
+    assert recorder.calls == []
+
+
+def test_headers_beyond_the_limit_are_a_431(recorder):
+    answer = recorder.raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000)
+    assert answer.status == 431
+    assert "64 KiB" in answer.json["detail"]
+
+
+class TestSlowCallers:
+    @pytest.fixture
+    def impatient(self, serve):
+        return serve(lambda text, data: {}, options={"server": {"head_seconds": 0.05, "block_seconds": 0.05}})
+
+    def test_headers_that_do_not_come_are_a_408(self, impatient):
+        with impatient.connect() as sock:
+            sock.sendall(b"POST / HTT")
+            answer = read_answer(sock)
+        assert answer.status == 408
+        assert "0.05 seconds" in answer.json["detail"]
+
+    def test_a_body_that_does_not_come_is_a_408(self, impatient):
+        with impatient.connect() as sock:
+            sock.sendall(head("Content-Type: image/png", length=10) + b"abc")
+            answer = read_answer(sock)
+        assert answer.status == 408
+        assert "0.05 seconds" in answer.json["detail"]
+
+
+class TestAnswers:
+    def test_a_file_goes_out_whole_and_the_connection_goes_on(self, serve, tmp_path):
+        content = bytes(range(256)) * 40_000
+        (tmp_path / "large").write_bytes(content)
+        served = serve(lambda text, data: file_return(tmp_path / "large"))
+        with served.connect() as sock:
+            for _ in range(2):
+                sock.sendall(EMPTY)
+                assert read_answer(sock).body == content
+
+    def test_an_empty_file_is_an_empty_answer(self, serve, tmp_path):
+        (tmp_path / "empty").touch()
+        answer = serve(lambda text, data: tmp_path / "empty").request()
+        assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
+
+    def test_a_large_reply_from_memory_arrives_whole(self, serve):
+        served = serve(lambda text, data: b"x" * (8 << 20))
+        with served.connect() as sock:
+            sock.sendall(EMPTY)
+            assert len(read_answer(sock).body) == 8 << 20
+
+    def test_an_answer_that_fails_midway_is_cut_off_not_ended(self, serve, caplog):
+        def lines():
+            yield b"first\n"
+            raise OverflowError
+
+        served = serve(lambda text, data: Response(lines()))
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            served.request()
+        assert "OverflowError" in caplog.text
+        assert served.backend
+
+    def test_a_header_that_cannot_be_sent_is_a_500(self, serve, caplog):
+        assert serve(lambda text, data: Reply({}, headers={"X-Ümlaut": "1"})).request().status == 500
+        assert serve(lambda text, data: Reply({}, headers={"X": "€"})).request().status == 500
+
+    def test_a_file_that_shrinks_while_it_is_sent_is_cut_off(self, serve, tmp_path):
+        path = tmp_path / "shrinks"
+        path.write_bytes(bytes(1000))
+
+        class Shrink:
+            @hookimpl
+            def izzati_finalize(self, response, request):
+                os.truncate(path, 10)
+
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            serve(lambda text, data: path, plugins=[Shrink()]).request()
+
+
+class TestOtherApplications:
+    """``izzati_serve`` serves any WSGI application (PEP 3333)."""
+
+    @pytest.fixture
+    def serve_app(self):
+        servers = []
+
+        def start(app):
+            server = ThreadServer().izzati_serve(app, Listen("127.0.0.1", 0))
+            thread = threading.Thread(target=server.serve)
+            thread.start()
+            servers.append((server, thread))
+            return http.client.HTTPConnection("127.0.0.1", server.address[1], timeout=20)
+
+        yield start
+        for server, thread in servers:
+            server.stop()
+            thread.join(20)
+
+    def test_the_write_callable_works(self, serve_app):
+        def app(environ, start_response):
+            write = start_response("200 OK", [("Content-Type", "text/plain")])
+            write(b"written ")
+            return [b"and ", b"returned"]
+
+        caller = serve_app(app)
+        caller.request("GET", "/")
+        assert caller.getresponse().read() == b"written and returned"
+        caller.close()
+
+    @pytest.mark.parametrize("fault", ["raises", "forgets", "restarts", "bad status"])
+    def test_an_application_that_fails_is_a_500(self, serve_app, fault, caplog):
+        def app(environ, start_response):
+            if fault == "raises":
+                raise OverflowError
+            if fault == "restarts":
+                start_response("200 OK", [])(b"x")
+                start_response("200 OK", [])
+            if fault == "bad status":
+                start_response("9 x", [])
+            return [b"x"]
+
+        caller = serve_app(app)
+        caller.request("GET", "/")
+        if fault == "restarts":
+            with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+                caller.getresponse().read()
+        else:
+            assert caller.getresponse().status == 500
+        assert "the application failed" in caplog.text
+        caller.close()
+
+    def test_an_error_response_may_replace_one_that_has_not_begun(self, serve_app):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            try:
+                raise OverflowError
+            except OverflowError:
+                start_response("503 Busy", [], sys.exc_info())
+            return [b"x"]
+
+        caller = serve_app(app)
+        caller.request("GET", "/")
+        assert caller.getresponse().status == 503
+        caller.close()
+
+    def test_a_body_can_be_read_by_lines_and_again_at_its_end(self, serve_app):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            body = environ["wsgi.input"]
+            return [repr([body.readline(), list(body), body.read(), body.read(10)]).encode()]
+
+        caller = serve_app(app)
+        caller.request("POST", "/", b"a\nb\nc")
+        assert caller.getresponse().read() == rb"[b'a\n', [b'b\n', b'c'], b'', b'']"
+        caller.close()
+
+
+class TestAddresses:
+    def test_the_empty_host_is_every_interface(self):
+        backend = Backend(lambda text, data: {})
+        server = backend.listen("", 0)
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        try:
+            for host in ("127.0.0.1", "::1", "localhost"):
+                caller = http.client.HTTPConnection(host, server.address[1], timeout=20)
+                caller.request("POST", "/")
+                assert caller.getresponse().status == 200
+                caller.close()
+        finally:
+            server.stop()
+            thread.join(20)
+
+    def test_a_taken_port_says_what_to_do(self):
+        backend = Backend(lambda text, data: {})
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(OSError, match=rf"port {port} is in use.*run\(port={port + 1}\)"):
+                backend.listen("127.0.0.1", port)
+            with pytest.raises(OSError, match="is in use"):
+                backend.run("", port)
+
+    def test_a_foreign_address_is_refused(self):
+        with pytest.raises(OSError, match=r"192\.0\.2\.77"):
+            Backend(lambda text, data: {}).listen("192.0.2.77", 0)
+
+    def test_a_server_can_be_stopped_before_and_after_it_served(self):
+        server = Backend(lambda text, data: {}).listen("127.0.0.1", 0)
+        server.stop()
+        server.serve()
+        server.stop()
+
+
+PROGRAM = """
+import sys, threading
+from izzati import Backend
+
+def callback(text, data):
+    print("called", flush=True)
+    if text:
+        sys.stdin.readline()
+    return {"status": "yes"}
+
+Backend(callback).run("127.0.0.1", 0)
+print("after")
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A script that runs until it is told to stop, and the port that its greeting names."""
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    process = subprocess.Popen(
+        [sys.executable, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.greeting = []
+    for line in process.stderr:
+        process.greeting.append(line.rstrip())
+        if line.startswith("Ctrl-C"):
+            break
+    process.port = int(re.search(r":(\d+)$", process.greeting[1])[1])
+    yield process
+    process.kill()
+    process.communicate()
+
+
+class TestRun:
+    def test_it_greets_on_stderr_and_leaves_stdout_to_the_user(self, program):
+        caller = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
+        caller.request("POST", "/")
+        assert caller.getresponse().read() == b'{"status":"yes"}'
+        caller.close()
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=20)
+        assert out == "called\nafter\n"
+        assert err == ""
+        assert program.returncode == 0
+        assert program.greeting == [
+            "izzati serves / (callback)",
+            f"  this machine  http://127.0.0.1:{program.port}",
+            "  plugins       forms json documents raw_body spool callback replies browsers server",
+            "Ctrl-C stops it.",
+        ]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_request_in_flight_is_answered_before_it_ends(self, program, number):
+        caller = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
+        caller.request("POST", "/?wait=1")
+        assert program.stdout.readline() == "called\n"
+        program.send_signal(number)
+        until_refused(program.port)
+        program.stdin.write("go on\n")
+        program.stdin.flush()
+        answer = caller.getresponse()
+        assert (answer.status, answer.read(), answer.getheader("Connection")) == (200, b'{"status":"yes"}', "close")
+        caller.close()
+        assert program.communicate(timeout=20)[0] == "after\n"
+
+    def test_a_second_signal_does_not_wait(self, program):
+        caller = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
+        caller.request("POST", "/?wait=1")
+        assert program.stdout.readline() == "called\n"
+        program.send_signal(signal.SIGTERM)
+        until_refused(program.port)
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(timeout=20) == -signal.SIGTERM
+        caller.close()
+
+
+def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):
+    entered, leave = threading.Event(), threading.Event()
+
+    def callback(text, data):
+        entered.set()
+        leave.wait(20)
+
+    served = serve(callback, options={"server": {"grace_seconds": 0.05}})
+    with served.connect() as sock:
+        sock.sendall(EMPTY)
+        assert entered.wait(20)
+        served.stop()
+        assert sock.recv(1) == b""
+    leave.set()
+    assert "was cut off" in caplog.text
+
+
+def until_refused(port):
+    """Wait until nobody listens at the port."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            return
+        except OSError:
+            pass
+    pytest.fail("the server still listens")
+
+
+@pytest.fixture
+def gunicorn(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "from izzati import Backend\n"
+        "def callback(text, data):\n"
+        "    return {'text': text, 'sizes': [file.size for file in data]}\n"
+        "b = Backend(callback)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--threads", "2", "app:b"],
+            cwd=tmp_path,
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.PIPE,
+        )
+        yield listener.getsockname()[1]
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a POSIX system")
+def test_gunicorn_serves_a_backend_by_its_name(gunicorn):
+    caller = http.client.HTTPConnection("127.0.0.1", gunicorn, timeout=20)
+    caller.request("POST", "/?a=1", b"x" * 3_000_000, {"Content-Type": "image/png"})
+    assert caller.getresponse().read() == b'{"text":{"a":"1"},"sizes":[3000000]}'
+    caller.request("POST", "/", iter([b'{"b"', b": 2}"]), {"Content-Type": "application/json"})
+    assert caller.getresponse().read() == b'{"text":{"b":2},"sizes":[]}'
+    caller.close()

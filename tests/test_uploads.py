@@ -1,0 +1,468 @@
+"""Uploads: where their bytes go, how they are saved, and that nothing of them is left behind."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from izzati import Reply, Sink, UnknownScheme, hookimpl, safe_filename
+from izzati.builtin.spool import Spool
+
+PNG = {"Content-Type": "image/png"}
+LARGE = bytes(range(256)) * 12_000  # about 3 MB: more than stays in memory
+SMALL = b"\x89PNG small"
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a second file system at /dev/shm")
+
+
+def named(filename):
+    return {"Content-Type": "image/png", "Content-Disposition": f"attachment; filename*=UTF-8''{filename}"}
+
+
+@pytest.fixture
+def spool(tmp_path):
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(params=["anonymous", "named"])
+def kind_of_file(request, monkeypatch):
+    """Temporary files with and without a name: Linux has both, other systems only the second."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return request.param
+
+
+@pytest.fixture
+def saver(serve, spool, kind_of_file):
+    """Serve a callback that saves the upload at ``saver.location`` and answers what ``save`` returned."""
+
+    def callback(text, data):
+        saved = [file.save(served.location) for file in data]
+        return [saved, [file.read().hex()[:20] for file in data]]
+
+    served = serve(callback, options={"spool": {"folder": spool}})
+    return served
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+class TestSave:
+    def test_a_saved_file_is_whole_and_can_still_be_read(self, saver, tmp_path, spool, body):
+        saver.location = tmp_path / "kept.png"
+        answer = saver.request(body, PNG)
+        assert answer.json == [[str(tmp_path / "kept.png")], [body.hex()[:20]]]
+        assert (tmp_path / "kept.png").read_bytes() == body
+        assert list(spool.iterdir()) == []
+
+    def test_it_has_the_permissions_of_any_new_file(self, saver, tmp_path, body):
+        saver.location = tmp_path / "kept.png"
+        saver.request(body, PNG)
+        ordinary = tmp_path / "ordinary"
+        ordinary.touch()
+        assert stat.S_IMODE((tmp_path / "kept.png").stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+    def test_a_file_that_exists_is_replaced(self, saver, tmp_path, body):
+        saver.location = tmp_path / "kept.png"
+        saver.location.write_bytes(b"older")
+        saver.request(body, PNG)
+        assert saver.location.read_bytes() == body
+
+    def test_a_symbolic_link_is_replaced_never_followed(self, saver, tmp_path, body):
+        victim = tmp_path / "victim"
+        victim.write_bytes(b"precious")
+        saver.location = tmp_path / "link.png"
+        saver.location.symlink_to(victim)
+        saver.request(body, PNG)
+        assert victim.read_bytes() == b"precious"
+        assert not saver.location.is_symlink()
+        assert saver.location.read_bytes() == body
+
+    def test_in_a_folder_it_gets_its_own_name_made_safe_and_a_number_if_taken(self, saver, tmp_path, body):
+        saver.location = tmp_path / "photos"
+        saver.location.mkdir()
+        for _ in range(3):
+            assert saver.request(body, named("..%2F..%2Fd%C3%B6g%3A.png")).status == 200
+        assert sorted(path.name for path in saver.location.iterdir()) == ["dög_ (2).png", "dög_ (3).png", "dög_.png"]
+        assert {path.read_bytes() for path in saver.location.iterdir()} == {body}
+
+    def test_a_file_url_is_a_path(self, saver, tmp_path, body):
+        saver.location = (tmp_path / "a b.png").as_uri()
+        assert saver.request(body, PNG).status == 200
+        assert (tmp_path / "a b.png").read_bytes() == body
+
+    def test_it_can_be_saved_twice(self, serve, tmp_path, body, spool):
+        def callback(text, data):
+            return [data[0].save(tmp_path / "one"), data[0].save(str(tmp_path / "two"))]
+
+        serve(callback, options={"spool": {"folder": spool}}).request(body, PNG)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() == body
+
+    def test_a_folder_that_does_not_exist_is_a_defect_that_leaves_nothing(self, saver, tmp_path, spool, body, caplog):
+        saver.location = tmp_path / "nowhere" / "kept.png"
+        assert saver.request(body, PNG).status == 500
+        assert "FileNotFoundError" in caplog.text
+        assert list(spool.iterdir()) == []
+
+    @linux
+    def test_another_file_system_gets_a_copy(self, saver, body):
+        shared = Path("/dev/shm")
+        saver.location = shared / f"izzati-test-{os.getpid()}"
+        try:
+            assert saver.request(body, PNG).status == 200
+            assert saver.location.read_bytes() == body
+        finally:
+            saver.location.unlink(missing_ok=True)
+
+
+def test_saving_a_large_upload_copies_nothing(serve, tmp_path, spool):
+    """On one file system the saved file is the very file that was spooled."""
+    seen = []
+
+    def callback(text, data):
+        with data[0] as file:
+            seen.append(os.fstat(file.fileno()).st_ino)
+            file.save(tmp_path / "kept")
+        return {}
+
+    serve(callback, options={"spool": {"folder": spool}}).request(LARGE, PNG)
+    assert (tmp_path / "kept").stat().st_ino == seen[0]
+
+
+def test_a_save_that_fails_gives_back_the_name_it_had_reserved(serve, tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert serve(lambda text, data: data[0].save(photos)).request(SMALL, PNG).status == 500
+    assert list(photos.iterdir()) == []
+
+
+def test_small_uploads_stay_in_memory_and_large_ones_go_to_disk(serve, spool):
+    def callback(text, data):
+        def on_disk(file):
+            try:
+                return file.fileno() >= 0
+            except OSError:
+                return False
+
+        return [on_disk(file) for file in data]
+
+    served = serve(callback, options={"spool": {"folder": spool, "memory": 100}})
+    assert served.request(b"x" * 100, PNG).json == [False]
+    assert served.request(b"x" * 101, PNG).json == [True]
+    part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"x" * 60 + b"\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert served.request(part * 3 + b"--b--\r\n", form).json == [False, True, True]
+
+
+def test_an_upload_reads_like_a_binary_file(serve, spool):
+    def callback(text, data):
+        file = data[0]
+        found = [
+            file.read(2).decode(),
+            file.tell(),
+            file.readline().decode(),
+            [line.decode() for line in file],
+            file.seek(0),
+            file.read().decode(),
+            file.seek(-1, os.SEEK_END),
+            file.read1().decode(),
+            bytearray(4) and file.readinto(bytearray(4)),
+            [file.readable(), file.seekable(), file.writable(), file.closed],
+            [file.size, file.name, file.filename, file.content_type],
+        ]
+        with file:
+            pass
+        try:
+            file.read()
+        except ValueError as error:
+            found.append(str(error))
+        return found
+
+    for memory in (0, 1000):
+        answer = serve(callback, options={"spool": {"folder": spool, "memory": memory}}).request(b"ab\ncd\nef", PNG)
+        assert answer.json == [
+            *["ab", 2, "\n", ["cd\n", "ef"], 0, "ab\ncd\nef", 7, "f", 0],
+            [True, True, False, False],
+            [8, "", "", "image/png"],
+            "I/O operation on closed file.",
+        ]
+
+
+def test_an_upload_ends_with_its_request(serve):
+    kept = []
+    serve(lambda text, data: kept.extend(data)).request(SMALL, PNG)
+    with pytest.raises(ValueError, match="ended with its request"):
+        kept[0].read()
+    with pytest.raises(ValueError, match="ended with its request"):
+        kept[0].save("anywhere")
+    with pytest.raises(TypeError, match="cannot go to another process"):
+        pickle.dumps(kept[0])
+    assert "image/png, 10 bytes" in repr(kept[0])
+
+
+def test_an_unknown_scheme_is_told_to_the_callback(serve):
+    def callback(text, data):
+        try:
+            data[0].save("s3://bucket/key")
+        except UnknownScheme as error:
+            return str(error)
+
+    assert serve(callback).request(SMALL, PNG).json == "no installed plugin saves at 's3://bucket/key'"
+
+
+class Recorded(Sink):
+    """A sink for tests that notes what happens to it."""
+
+    def __init__(self, log, fail_at=""):
+        self.log = log
+        self.fail_at = fail_at
+        self.data = b""
+
+    def _note(self, what):
+        self.log.append(what)
+        if what == self.fail_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(self, data):
+        self._note("write")
+        self.data += data
+
+    def commit(self):
+        self._note("commit")
+
+    def abort(self):
+        self._note("abort")
+
+    def open(self):
+        return io.BytesIO(self.data)
+
+    def close(self):
+        self._note("close")
+
+
+class Store:
+    """A storage plugin for tests."""
+
+    def __init__(self, fail_at="", on=0):
+        self.log = []
+        self.fail_at, self.on, self.count = fail_at, on, 0
+
+    @hookimpl
+    def izzati_store(self, upload, request):
+        if upload.filename == "local":
+            return None
+        self.count += 1
+        return Recorded(self.log, self.fail_at if self.count == self.on else "")
+
+
+def form_of(*filenames, ending=b"--b--\r\n"):
+    part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\n\r\nx\r\n'
+    return b"".join(part % name.encode() for name in filenames) + ending
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+class TestSinks:
+    def test_all_commit_before_the_callback_and_close_after_it(self, serve):
+        store = Store()
+        served = serve(lambda text, data: store.log.append("call"), plugins=[store])
+        served.request(form_of("a", "b"), FORM)
+        assert store.log == ["write", "write", "commit", "commit", "call", "close", "close"]
+
+    def test_all_abort_if_the_body_fails(self, serve):
+        store = Store()
+        served = serve(lambda text, data: store.log.append("call"), plugins=[store])
+        assert served.request(form_of("a", "b", ending=b"--b\r\n"), FORM).status == 400
+        assert store.log == ["write", "write", "abort", "abort"]
+
+    @pytest.mark.parametrize(
+        ("fail_at", "log"),
+        [("write", ["write", "write", "abort", "abort"]), ("commit", ["write"] * 2 + ["commit"] * 2 + ["abort"] * 2)],
+    )
+    def test_no_room_is_a_507_and_all_is_given_back(self, serve, fail_at, log):
+        store = Store(fail_at, on=2)
+        answer = serve(lambda text, data: {}, plugins=[store]).request(form_of("a", "b"), FORM)
+        assert answer.status == 507
+        assert "no room" in answer.json["detail"]
+        assert store.log == log
+
+    def test_one_that_cannot_be_released_does_not_keep_the_others(self, serve, caplog):
+        store = Store("close", on=2)
+        assert serve(lambda text, data: {}, plugins=[store]).request(form_of("a", "b", "c"), FORM).status == 200
+        assert store.log.count("close") == 3
+        assert "could not be released" in caplog.text
+
+    def test_a_plugin_that_declines_leaves_the_upload_to_the_next(self, serve):
+        store = Store()
+        served = serve(lambda text, data: [file.read().decode() for file in data], plugins=[store])
+        assert served.request(form_of("a", "local"), FORM).json == ["x", "x"]
+        assert store.count == 1
+
+    def test_they_are_closed_when_the_callback_raises(self, serve, caplog):
+        store = Store()
+        assert serve(lambda text, data: 1 / 0, plugins=[store]).request(form_of("a"), FORM).status == 500
+        assert store.log == ["write", "commit", "close"]
+
+    def test_another_error_than_want_of_space_is_a_defect(self, serve, caplog, spool):
+        served = serve(lambda text, data: {}, options={"spool": {"folder": spool, "memory": 0}})
+        spool.rmdir()
+        assert served.request(SMALL, PNG).status == 500
+        assert "FileNotFoundError" in caplog.text
+        assert "izzati_store" not in caplog.text
+
+    def test_a_backend_without_storage_says_so_in_the_log(self, serve, caplog):
+        assert serve(lambda text, data: {}, block=["spool"]).request(SMALL, PNG).status == 500
+        assert "no plugin stores uploads" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_full_disk_is_a_507_and_the_space_is_given_back(serve, tmp_path):
+    """A real file system of one megabyte."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
+    try:
+        served = serve(lambda text, data: {}, options={"spool": {"folder": small, "memory": 0}})
+        free = os.statvfs(small).f_bavail
+        assert served.request(LARGE, PNG).status == 507
+        assert os.statvfs(small).f_bavail == free
+        assert served.request(SMALL, PNG).status == 200
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+@linux
+def test_two_hundred_uploads_aborted_midway_leave_nothing(serve, spool, kind_of_file):
+    served = serve(lambda text, data: {}, options={"spool": {"folder": spool, "memory": 1000}})
+    assert served.request(LARGE, PNG).status == 200
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"x" * 20_000
+    for number in range(200):
+        with served.connect() as sock:
+            head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\nContent-Type: "
+            kind = "image/png" if number % 2 else "multipart/form-data; boundary=b"
+            sock.sendall(f"{head}{kind}\r\n\r\n".encode() + part)
+    served.stop()  # returns when the last connection is done
+    assert list(spool.iterdir()) == []
+    assert threading.active_count() == threads - 2  # the server's own, and the connection that was open before
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def test_the_folder_must_exist():
+    with pytest.raises(ValueError, match="is not a folder"):
+        Spool(folder="/no/such/folder")
+
+
+class TestSafeNames:
+    @pytest.mark.parametrize(
+        ("sent", "safe"),
+        [
+            ("dog.jpg", "dog.jpg"),
+            ("../../etc/passwd", "passwd"),
+            (r"C:\x\y.jpg", "y.jpg"),
+            ("日本 (1), ü.png", "日本 (1), ü.png"),
+            (".bashrc", "bashrc"),
+            ("..", "upload"),
+            ("", "upload"),
+            ("a\x00b\r\n.txt", "a_b__.txt"),
+            ("CON", "_CON"),
+            ("nul.txt", "_nul.txt"),
+            ("console.txt", "console.txt"),
+            ("ends. ", "ends"),
+            ('<>:"|?*', "_______"),
+            ("evil\u202egpj.exe", "evil_gpj.exe"),
+            ("x" * 300 + ".jpeg", "x" * 250 + ".jpeg"),
+            ("é" * 200, "é" * 127),
+        ],
+    )
+    def test_examples(self, sent, safe):
+        assert safe_filename(sent) == safe
+
+    @given(st.text(st.characters(), max_size=400))
+    def test_any_name_stays_in_its_folder_and_is_short_enough(self, sent):
+        name = safe_filename(sent)
+        assert name
+        assert name not in (".", "..")
+        assert not set(name) & set("/\\\x00:")
+        assert len(name.encode()) <= 255
+        assert safe_filename(name) == name
+
+
+@linux
+def test_a_two_gigabyte_upload_is_written_once_and_needs_little_memory(tmp_path):
+    """In a process of its own, whose peak memory and disk writes the system counts."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import http.client, os, resource, sys, threading
+from izzati import Backend, Limits
+from izzati.builtin.spool import Spool
+
+def callback(text, data):
+    size = data[0].size
+    data[0].save(sys.argv[1] + "/kept")
+    return size
+
+backend = Backend(callback, limits=Limits(body=3 << 30), plugins=[Spool(folder=sys.argv[1])])
+server = backend.listen("127.0.0.1", 0)
+threading.Thread(target=server.serve, daemon=True).start()
+
+def send(size):
+    connection = http.client.HTTPConnection("127.0.0.1", server.address[1])
+    block = bytes(1 << 20)
+    body = (block for _ in range(size >> 20))
+    connection.request("POST", "/", body, {"Content-Type": "image/png", "Content-Length": str(size)})
+    answer = connection.getresponse()
+    assert int(answer.read()) == size
+    connection.close()
+
+def written():
+    with open("/proc/self/io") as io:
+        return int(dict(line.split(": ") for line in io)["wchar"])
+
+send(1 << 20)
+peak, before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, written()
+send(2 << 30)
+# The sender is in this process, too, and its bytes to the socket count as written.
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak, (written() - before) / (2 << 30))
+server.stop()
+"""
+    )
+    done = subprocess.run([sys.executable, program, tmp_path], capture_output=True, text=True, check=True, timeout=200)
+    kilobytes, times = done.stdout.split()
+    assert int(kilobytes) < 50_000
+    assert float(times) < 2.1  # once to the socket, once to the disk
+    assert (tmp_path / "kept").stat().st_size == 2 << 30
+    (tmp_path / "kept").unlink()
+
+
+def test_an_answer_may_be_sent_while_other_uploads_wait(serve, spool):
+    """A file reply lets go of the uploads before it is sent."""
+    held = []
+
+    def callback(text, data):
+        held.append(data[0])
+        path = spool / "reply"
+        path.write_bytes(b"reply")
+        return Reply(path)
+
+    answer = serve(callback, options={"spool": {"folder": spool, "memory": 0}}).request(SMALL, PNG)
+    assert answer.body == b"reply"
+    assert held[0].closed
