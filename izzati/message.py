@@ -39,11 +39,16 @@ class Reply:
     :param value: anything that a callback may return.
     :param status: the HTTP status, 200 to 599.
     :param headers: headers of the answer; they replace izzati's of the same name.
+    :raises ValueError: if ``status`` is not from 200 to 599.
     """
 
     value: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"a Reply has a status from 200 to 599, not {self.status}")
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Routes:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._plain: dict[tuple[str, str], Route] = {}
+        self._taken: set[tuple[str, str]] = set()
         self._map = Map(strict_slashes=False, merge_slashes=False)
         self._paths: list[str] = []
         for route in routes:
@@ -66,9 +67,11 @@ class Routes:
         if not route.path.startswith("/"):
             raise ValueError(f"the path {route.path!r} does not begin with a slash: write {'/' + route.path!r}")
         for method in route.methods:
-            if (method, route.path) in self._plain:
+            if (method, route.path) in self._taken:
                 raise ValueError(f"two routes answer {method} {route.path}; give one of them another path")
-            self._plain[method, route.path] = route
+            self._taken.add((method, route.path))
+            if "<" not in route.path:
+                self._plain[method, route.path] = route
         self._map.add(Rule(route.path, methods=route.methods, endpoint=route))
         if route.path not in self._paths:
             self._paths.append(route.path)

@@ -57,6 +57,12 @@ def test_a_reply_has_its_status_and_headers(serve):
     assert answer.headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.parametrize("status", [100, 199, 600])
+def test_a_reply_has_a_final_status(status):
+    with pytest.raises(ValueError, match="from 200 to 599"):
+        Reply({}, status)
+
+
 def test_a_reply_without_content_has_none(serve):
     answer = serve(lambda text, data: Reply(status=204)).request()
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (204, b"", None)

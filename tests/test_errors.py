@@ -131,7 +131,15 @@ def test_a_body_shorter_than_declared_is_a_400(recorder):
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 10\r\n\r\n"
     answer = recorder.raw(head + b"abc", then_close=True)
     assert answer.status == 400
+    assert "The connection ended before the body did" in answer.json["detail"]
     assert recorder.calls == []
+
+
+def test_a_body_shorter_than_declared_is_a_400_behind_other_servers_too():
+    client = Client(Backend(lambda text, data: {}))
+    answer = client.post("/", data=b"abc", content_type="image/png", environ_overrides={"CONTENT_LENGTH": "10"})
+    assert answer.status_code == 400
+    assert "after 3 of the 10 bytes" in answer.json["detail"]
 
 
 def test_a_wrong_path_lists_those_that_exist(serve):

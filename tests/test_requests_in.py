@@ -178,6 +178,7 @@ def test_variables_of_a_path_join_the_text_and_win_over_all(serve):
         "age": 3,
         "b": 1,
     }
+    assert served.request(path="/dogs/%3Cname%3E/%3Cint:age%3E").status == 404
     assert served.request().json == "root"
 
 

@@ -176,7 +176,10 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(recorder, case):
         assert answer.status != 500
         assert answer.headers["Connection"] == "close"
         assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json["detail"]
+        assert answer.json["detail"].endswith(".")
+        assert "bytearray" not in answer.json["detail"]
+        assert len(answer.headers["X-Request-Id"]) == 16
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert sock.recv(1) == b""
     assert recorder.calls == []
     assert recorder.request().status == 200
@@ -190,8 +193,9 @@ def test_a_bad_chunk_is_a_400(recorder, chunk):
     assert recorder.calls == []
 
 
-def test_headers_beyond_the_limit_are_a_431(recorder):
-    answer = recorder.raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000)
+@pytest.mark.parametrize("ending", [b"", b"\r\nContent-Length: 0\r\n\r\n"])
+def test_headers_beyond_the_limit_are_a_431(recorder, ending):
+    answer = recorder.raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000 + ending)
     assert answer.status == 431
     assert "64 KiB" in answer.json["detail"]
 

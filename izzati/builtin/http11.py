@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -138,6 +139,8 @@ class Connection:
             if isinstance(event, h11.Request):
                 self.idle = False
                 self._method = event.method
+                if sum(len(name) + len(value) + 4 for name, value in event.headers) + len(event.target) > HEAD:
+                    raise _too_long()  # h11 looks only while they are incomplete
                 return event
             if event is not h11.NEED_DATA:
                 return None  # closed by the caller
@@ -161,16 +164,18 @@ class Connection:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
             if error.error_status_hint == 431:
-                raise Problem(
-                    431, f"The request's line and headers are more than {HEAD // 1024} KiB. Send fewer or shorter ones."
-                ) from error
+                raise _too_long() from error
+            reason = str(error).partition(":")[0]  # what follows is the bytes themselves
             raise Problem(
-                error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {error}. Use an HTTP library."
+                error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {reason}. Use an HTTP library."
             ) from error
 
-    def _receive(self, seconds: float) -> None:
+    def _receive(self, seconds: float) -> int:
+        """Take what has arrived; 0 if the caller has closed its side."""
         self._socket.settimeout(seconds)
-        self._http.receive_data(self._socket.recv(BLOCK))
+        data = self._socket.recv(BLOCK)
+        self._http.receive_data(data)
+        return len(data)
 
     def next_data(self) -> bytes | bytearray:
         """The next bytes of the request's body; empty at its end.
@@ -188,9 +193,11 @@ class Connection:
             if event is not h11.NEED_DATA:
                 return b""
             try:
-                self._receive(self._timeouts.block)
+                ended = not self._receive(self._timeouts.block)
             except TimeoutError:
                 raise Problem(408, f"No more of the body arrived within {self._timeouts.block:g} seconds.") from None
+            if ended:
+                raise Problem(400, "The connection ended before the body did. Send as much as the headers declare.")
 
     def _request_environ(self, request: h11.Request) -> dict[str, Any]:
         path, query = _split_target(request.target.decode("ascii"))
@@ -305,7 +312,10 @@ class Connection:
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         self._last = True
-        self._head = (f"{problem.code} {problem.title}", problem.get_headers())
+        request_id = f"{random.getrandbits(64):016x}"
+        log.info("request %s was refused: %s", request_id, problem)
+        own = [("X-Content-Type-Options", "nosniff"), ("X-Request-Id", request_id)]
+        self._head = (f"{problem.code} {problem.title}", [*problem.get_headers(), *own])
         body = problem.get_body().encode("ascii")
         self._send(body, whole=True)
         self._write(self._http.send(h11.EndOfMessage()))
@@ -383,6 +393,10 @@ def _split_target(target: str) -> tuple[str, str]:
             raise Problem(400, "The request's target is neither a path nor a URL.")
         path = urlsplit(path).path or "/"
     return path, query
+
+
+def _too_long() -> Problem:
+    return Problem(431, f"The request's line and headers are more than {HEAD // 1024} KiB. Send fewer or shorter ones.")
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import os
@@ -46,6 +47,8 @@ class Spool(Storage):
     def save(self, file: UploadedFile, location: str) -> str:
         target = _path(location)
         reserved = target.is_dir()
+        if not reserved and location.endswith(("/", os.sep)):
+            raise FileNotFoundError(errno.ENOENT, "the folder to save in does not exist", location)
         if reserved:
             target = _reserve(target, safe_filename(file.filename))
         try:

@@ -1,0 +1,175 @@
+"""The documentation says what the code does: the hook reference, the tables, and every example."""
+
+from __future__ import annotations
+
+import ast
+import http.client
+import inspect
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import izzati
+from izzati import Backend, Limits, hookspecs
+from izzati.builtin.server import ThreadServer
+from izzati.plugins import DEFAULTS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for number, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL), 1
+    )
+]
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+QUICKSTART_PORT = 5020
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation as plain text: name of the page to what it says."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "text", "-d", folder / "doctrees", ROOT / "docs", folder]
+    built = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert built.returncode == 0, built.stderr
+    return {page.stem: page.read_text("utf-8") for page in folder.glob("*.txt")}
+
+
+def described_hooks(page):
+    """Each hook on its page: its name, its parameters, and the text below it."""
+    pattern = r"^(izzati_\w+)\(([^)]*)\) -> (.*?)(?=^izzati_|\Z)"
+    for name, parameters, text in re.findall(pattern, page, re.MULTILINE | re.DOTALL):
+        function = ast.parse(f"def hook({parameters.strip()}): ...").body[0]
+        yield name, [argument.arg for argument in function.args.args], text
+
+
+def run_block(block, monkeypatch):
+    """Run an example as its reader would, but for serving; the names that it leaves, and the Backends that it ran."""
+    ran = []
+    monkeypatch.setattr(Backend, "run", lambda backend, **options: ran.append(backend))
+    names = {"__name__": "__main__"}
+    exec(compile(block, "an example in the documentation", "exec"), names)
+    return names, ran
+
+
+def curl(line):
+    """The multipart body that a line with curl's -F sends (``-F name=value``, ``-F name=@file``), and its headers."""
+    words = shlex.split(line)
+    assert words[0] == "curl", line
+    parts = []
+    for option, value in zip(words[1::2], words[2::2], strict=False):
+        assert option == "-F", f"this test does not know {option}"
+        name, _, content = value.partition("=")
+        filename = f'; filename="{content[1:]}"' if content.startswith("@") else ""
+        data = "bytes of a file" if filename else content
+        parts.append(f'--B\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n{data}\r\n')
+    return "".join([*parts, "--B--\r\n"]).encode(), {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def test_the_hook_reference_has_every_hook_and_no_other(site):
+    assert {name for name, _, _ in described_hooks(site["hooks"])} == set(HOOKS)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_hook_reference_has_the_hooks_parameters_says_what_they_are_and_when_it_is_asked(site, name):
+    parameters, text = next((found, text) for hook, found, text in described_hooks(site["hooks"]) if hook == name)
+    assert parameters == list(inspect.signature(HOOKS[name]).parameters)
+    assert [parameter for parameter in parameters if f"**{parameter}** --" not in text] == []
+    assert "When: " in text
+
+
+def test_the_hook_page_lists_the_built_in_plugins_in_the_order_in_which_they_are_asked(site):
+    listed = re.search(r"the built-in ones: ([^.]+)\.", site["hooks"])[1]
+    assert re.findall(r'"(\w+)"', listed) == [entry.name for entry in DEFAULTS]
+
+
+def test_every_public_name_is_described(site):
+    described = re.findall(r"^(?:class |exception )?(\w+)(?:\(|:|$)", site["api"], re.MULTILINE)
+    assert set(izzati.__all__) - set(described) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *vars(Limits()).items(),
+        *((name, option.default) for name, option in inspect.signature(ThreadServer).parameters.items()),
+    ],
+)
+def test_the_wires_tables_have_the_limit_and_its_default(name, value):
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8")
+    row = re.search(rf"^\| `{name}` \| ([\d,]+) ?(\w*) \|", page, re.MULTILINE)
+    assert row, f"docs/wire.md has no row for {name}"
+    assert int(row[1].replace(",", "")) * UNITS[row[2]] == value
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_example_in_the_documentation_runs(block, monkeypatch):
+    run_block(block, monkeypatch)
+
+
+def test_the_readmes_first_example_answers_its_curl_line_with_what_the_readme_shows(serve, monkeypatch):
+    names, ran = run_block(BLOCKS[0].values[0], monkeypatch)
+    assert len(ran) == 1
+    line, shown = re.search(r"^\$ (curl .*)\n(.*)$", README, re.MULTILINE).groups()
+    answer = serve(names["callback"]).request(*curl(line))
+    assert (answer.status, answer.body.decode()) == (200, shown)
+
+
+def test_the_files_that_the_readmes_commands_name_exist():
+    commands = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
+    assert len(commands) == 2
+    named = [word for line in commands for word in shlex.split(line) if word.endswith((".py", ".txt"))]
+    assert named == ["examples/quickstart.py", "requirements-dev.txt"]
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_quickstart_answers_greets_on_stderr_prints_on_stdout_and_ends_with_ctrl_c():
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", QUICKSTART_PORT)) == 0:
+            pytest.fail(
+                f"another program serves on port {QUICKSTART_PORT}, where the quickstart would: stop it, and try again"
+            )
+    command = [sys.executable, "examples/quickstart.py"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        try:
+            answer = ask_the_quickstart(process)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert answer == (200, b'{"status":"yes"}')
+    assert stdout == "{'name': 'Rex'} ['rex.jpg']\n"
+    assert stderr.startswith("izzati serves / (callback)\n  this machine  http://127.0.0.1:5020\n")
+    assert stderr.endswith("Ctrl-C stops it.\n")
+    assert process.returncode == 0
+
+
+def ask_the_quickstart(process):
+    """Its answer, as soon as it accepts connections."""
+    body, headers = curl("curl -F name=Rex -F photo=@rex.jpg")
+    deadline = time.monotonic() + 30
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", QUICKSTART_PORT, timeout=20)
+        try:
+            connection.request("POST", "/", body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except ConnectionRefusedError:
+            assert process.poll() is None, f"the quickstart ended before it served: {process.stderr.read()}"
+            assert time.monotonic() < deadline, "the quickstart did not accept a connection within 30 seconds"
+            time.sleep(0.05)  # between two attempts, not instead of one
+        finally:
+            connection.close()
