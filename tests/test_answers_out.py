@@ -162,9 +162,11 @@ class TestFiles:
             opened.append(file)
             return file_return(file)
 
-        answer = serve(callback).request()
+        served = serve(callback)
+        answer = served.request()
         assert answer.body == path.read_bytes()[1:]
         assert answer.headers["Content-Disposition"] == "inline; filename=reply.png"
+        served.stop()  # the last byte may arrive before the file is closed
         assert opened[0].closed
 
     def test_bytes_and_streams_in_memory_are_sent_under_a_given_name(self, serve):
