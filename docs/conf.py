@@ -28,7 +28,7 @@ nitpick_ignore = [
 ]
 nitpick_ignore_regex = [
     # Described in the documentation of Python and of Werkzeug, whose inventories are not fetched.
-    ("py:.*", r"(collections|io|os|typing|werkzeug)\..*"),
+    ("py:.*", r"(collections|io|multiprocessing|os|queue|typing|werkzeug)\..*"),
 ]
 
 html_theme = "furo"

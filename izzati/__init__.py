@@ -1,14 +1,16 @@
 """izzati: a function over HTTP, and plugins for everything around it."""
 
 from izzati.backend import Backend
+from izzati.background import background
 from izzati.body import BLOCK, Body
 from izzati.claims import Claims
 from izzati.codecs import Codec
 from izzati.disposition import parse_disposition
-from izzati.errors import CallbackError, IzzatiError, OptionError, PluginError, Problem, UnknownScheme
+from izzati.errors import BackgroundError, CallbackError, IzzatiError, OptionError, PluginError, Problem, UnknownScheme
 from izzati.fields import fold_fields, parse_fields
 from izzati.filenames import safe_filename
 from izzati.files import FileReply, file_return
+from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
 from izzati.markers import hookimpl
 from izzati.message import NULL, Content, Identity, Reply, StoredFile
@@ -25,6 +27,8 @@ __all__ = [
     "BLOCK",
     "NULL",
     "Backend",
+    "BackgroundError",
+    "BackgroundOptions",
     "Body",
     "Call",
     "CallbackError",
@@ -40,6 +44,8 @@ __all__ = [
     "OptionError",
     "PluginError",
     "Problem",
+    "Process",
+    "Queue",
     "Reply",
     "Request",
     "Route",
@@ -50,6 +56,7 @@ __all__ = [
     "UnknownScheme",
     "Upload",
     "UploadedFile",
+    "background",
     "file_return",
     "fold_fields",
     "hookimpl",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator
 
+from izzati.background import end_import, importing_main, inert_handles, start
 from izzati.callbacks import Callback
-from izzati.errors import Problem
+from izzati.errors import BackgroundError, Problem
+from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
 from izzati.message import Content, Identity, Reply
 from izzati.negotiation import Codecs
@@ -39,6 +44,8 @@ class Backend:
         gets the :class:`Request`.
     :param args: follow ``text`` and ``data``.
     :param kwargs: likewise.
+    :param background: True to serve in a process of its own: ``p, q = backend.run()``, and the callback is called as
+        ``callback(q, text, data, *args, **kwargs)``.
     :param plugins: plugins for this Backend, beside installed and built-in ones; asked first, in this order.
     :param options: for each plugin by name, its options: ``{"browsers": {"allow_origins": ["*"]}}``.
     :param block: names of installed or built-in plugins to leave out.
@@ -53,17 +60,27 @@ class Backend:
         callback: Callable[..., Any] | Mapping[str, Callable[..., Any]],
         args: Iterable[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
+        background: bool = False,
         *,
         plugins: Sequence[Any] = (),
         options: Mapping[str, Mapping[str, Any]] | None = None,
         block: Iterable[str] = (),
         limits: Limits | None = None,
     ) -> None:
+        self._remake = partial(
+            Backend, callback, args, kwargs, background, plugins=plugins, options=options, block=block, limits=limits
+        )
         self._args = tuple(args)
         self._kwargs = dict(kwargs or {})
+        self._background = background
+        #: the queue that callbacks get, where this Backend serves in the background
+        self._queue: Queue | None = None
+        essentials = ("q", "text", "data") if background else ("text", "data")
         functions = callback if isinstance(callback, Mapping) else {"/": callback}
         #: path to callback
-        self.callbacks = {path: Callback(function, self._args, self._kwargs) for path, function in functions.items()}
+        self.callbacks = {
+            path: Callback(function, essentials, self._args, self._kwargs) for path, function in functions.items()
+        }
         self.limits = limits or Limits()
         self.plugins = Plugins(plugins, options or {}, tuple(block))
         self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
@@ -106,7 +123,8 @@ class Backend:
     def _run(self, callback: Callback, request: Request) -> Response:
         text, files = self._read(request)
         kwargs = {**self._kwargs, "request": request} if callback.wants_request else self._kwargs
-        call = Call(callback.function, text, files, self._args, kwargs, request)
+        first = (self._required_queue(),) if self._background else ()
+        call = Call(callback.function, text, files, self._args, kwargs, request, first)
         return self._render(self._hooks.izzati_call(call=call), request)
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
@@ -182,13 +200,61 @@ class Backend:
             )
         return server
 
-    def run(self, host: str = "", port: int = 5020) -> None:
+    def run(self, host: str = "", port: int = 5020) -> tuple[Process, Queue] | None:
         """Serve until SIGINT (Ctrl-C) or SIGTERM, then finish the requests in flight.
+
+        With ``background=True`` it returns as soon as connections are accepted; the server ends with the program.
 
         :param host: a name or address; empty for every interface, IPv4 and IPv6.
         :param port: 0 lets the system choose a free one, which the greeting on stderr names.
+        :returns: with ``background=True`` the server's process, and the queue that callbacks get; else None.
         :raises OSError: if it cannot listen there.
+        :raises BackgroundError: if it cannot serve in the background.
         """
+        if importing_main():
+            end_import(inspect.currentframe())
+            return inert_handles() if self._background else None
+        if not self._background:
+            self._serve(host, port)
+            return None
+        told, tell = multiprocessing.Pipe(duplex=False)
+        with told:
+            with tell:
+                options = BackgroundOptions(local=True)
+                process, queue = start(self._hooks, self._serve_in_background, (host, port, tell), {}, options)
+            try:
+                error = told.recv()
+            except EOFError:
+                process.join()
+                error = BackgroundError(
+                    f"the server ended with exit code {process.exitcode} before it served: see the log"
+                )
+        if error is not None:
+            raise error
+        return process, queue
+
+    def _serve(self, host: str, port: int, ready: Callable[[], object] = lambda: None) -> None:
         server = self.listen(host, port)
         serves = [f"{path} ({callback.name})" for path, callback in self.callbacks.items()]
-        serve_until_signalled(server, greeting(serves, Listen(host, port), server.address, self.plugins.by_name))
+        greet = greeting(serves, Listen(host, port), server.address, self.plugins.by_name)
+        serve_until_signalled(server, greet, ready)
+
+    def _serve_in_background(self, q: Queue, host: str, port: int, tell: Connection) -> None:
+        """In the server's own process: tell the one that waits for it that it serves, or why not."""
+        self._queue = q
+        try:
+            self._serve(host, port, ready=lambda: tell.send(None))
+        except Exception as error:
+            tell.send(error)
+            raise SystemExit(1) from None
+        finally:
+            tell.close()
+
+    def _required_queue(self) -> Queue:
+        if self._queue is None:
+            raise BackgroundError("Backend(background=True) has its queue from run(): serve it by run()")
+        return self._queue
+
+    def __reduce__(self) -> tuple[Callable[[], Backend], tuple[()]]:
+        """Another process makes it anew, from the same arguments."""
+        return self._remake, ()

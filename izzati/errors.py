@@ -2,6 +2,7 @@
 
     Exception
     ├── IzzatiError              the program around izzati needs a change
+    │   ├── BackgroundError      background work cannot be started where it was asked for
     │   ├── CallbackError        (TypeError) a callback cannot take what it will be given
     │   ├── PluginError          a plugin cannot be used as it is
     │   ├── OptionError          (ValueError) an option that no plugin has, or a wrong value
@@ -21,15 +22,19 @@ from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
-__all__ = ["CallbackError", "IzzatiError", "OptionError", "PluginError", "Problem", "UnknownScheme"]
+__all__ = ["BackgroundError", "CallbackError", "IzzatiError", "OptionError", "PluginError", "Problem", "UnknownScheme"]
 
 
 class IzzatiError(Exception):
     """The base of every error that izzati raises to the program that uses it."""
 
 
+class BackgroundError(IzzatiError, RuntimeError):
+    """Background work cannot be started where or how it was asked for."""
+
+
 class CallbackError(IzzatiError, TypeError):
-    """A callback cannot be called with the arguments that the Backend will give it."""
+    """A function cannot be called with the arguments that izzati will give it."""
 
 
 class PluginError(IzzatiError):

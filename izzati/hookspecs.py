@@ -11,12 +11,13 @@ order: those given to the Backend as listed, installed ones by name, the built-i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
 from izzati.claims import Claims
+from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.markers import hookspec
 from izzati.message import Content, Identity, StoredFile
 from izzati.request import Call, Request
@@ -45,6 +46,26 @@ def izzati_routes(backend: Backend) -> Iterable[Route]:
     When: once, while the Backend is made. All are asked. Routes are behind identification unless ``public``.
 
     :param backend: the Backend that is being made.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def izzati_background(
+    target: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any], options: BackgroundOptions
+) -> tuple[Process, Queue] | None:
+    """Where does background work run?
+
+    When: for each ``background()``, where all installed plugins that implement this hook are asked, and for a Backend
+    that serves in the background, where those of the Backend are.
+
+    :param target: to be run as ``target(q, *args, **kwargs)``, where ``q`` is the queue that is returned.
+    :param args: what follows the queue.
+    :param kwargs: likewise.
+    :param options: its name, whether it starts again, and what it needs; decline what is ``local`` if you run
+        work elsewhere.
+    :returns: the process and its queue.
+    :raises BackgroundError: if it cannot be started.
     """
     raise NotImplementedError
 

@@ -32,6 +32,7 @@ DEFAULTS = tuple(
         ("replies", "replies:Replies"),
         ("browsers", "browsers:Browsers"),
         ("server", "server:ThreadServer"),
+        ("processes", "processes:Processes"),
     )
 )
 """The built-in plugins. They are loaded like installed ones, and any of them can be blocked or replaced by name."""
@@ -44,12 +45,17 @@ class Plugins:
         built-in plugin takes its place.
     :param options: for each plugin by name, arguments for its class.
     :param block: names of installed or built-in plugins to leave out.
+    :param implementing: use only plugins that implement this hook; the others are not made.
     :raises PluginError: with everything that is wrong with any of them.
     :raises OptionError: if an option names no plugin, or is not one of its plugin's.
     """
 
     def __init__(
-        self, given: Sequence[Any], options: Mapping[str, Mapping[str, Any]], block: Iterable[str] = ()
+        self,
+        given: Sequence[Any],
+        options: Mapping[str, Mapping[str, Any]],
+        block: Iterable[str] = (),
+        implementing: str | None = None,
     ) -> None:
         self._manager = pluggy.PluginManager("izzati")
         self._manager.add_hookspecs(hookspecs)
@@ -59,7 +65,9 @@ class Plugins:
         self.by_name: dict[str, Any] = {}
         for name, origin, load in _chosen(given, options, block, problems):
             try:
-                plugin = load()
+                plugin = load(implementing)
+                if plugin is None:
+                    continue
                 problems += [f"{origin}: {problem}" for problem in self._faults(plugin)]
                 self.by_name[name] = plugin
             except OptionError:
@@ -134,7 +142,7 @@ def _installed() -> tuple[EntryPoint, ...]:
 
 def _chosen(
     given: Sequence[Any], options: Mapping[str, Mapping[str, Any]], block: Iterable[str], problems: list[str]
-) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+) -> Iterator[tuple[str, str, Callable[[str | None], Any]]]:
     """Name, origin and loader of every plugin to load, in the order in which they will be asked."""
     entries = (*_installed(), *DEFAULTS)
     known = {entry.name for entry in entries}
@@ -161,12 +169,14 @@ def _chosen(
         raise OptionError(f"options for {name!r}: there is no such plugin{_did_you_mean(name, loaded)}")
 
 
-def _given(plugin: Any) -> Any:
+def _given(plugin: Any, implementing: str | None) -> Any:
     return plugin
 
 
-def _make(entry: EntryPoint, options: Mapping[str, Any]) -> Any:
+def _make(entry: EntryPoint, options: Mapping[str, Any], implementing: str | None) -> Any:
     plugin = entry.load()
+    if implementing is not None and not hasattr(plugin, implementing):
+        return None
     valid = list(inspect.signature(plugin).parameters) if inspect.isclass(plugin) else []
     for option in options:
         if option not in valid:

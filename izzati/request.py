@@ -183,7 +183,7 @@ class Call:
     A plugin may change ``text`` and ``files`` first.
     """
 
-    __slots__ = ("_function", "args", "files", "kwargs", "made", "request", "result", "text")
+    __slots__ = ("_first", "_function", "args", "files", "kwargs", "made", "request", "result", "text")
 
     def __init__(
         self,
@@ -193,8 +193,10 @@ class Call:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         request: Request,
+        first: tuple[Any, ...] = (),
     ) -> None:
         self._function = function
+        self._first = first
         self.text = text
         self.files = files
         #: what follows ``text`` and ``files``
@@ -208,6 +210,6 @@ class Call:
 
     def __call__(self) -> Any:
         """Run the callback, and return what it returns. What it raises is raised."""
-        self.result = self._function(self.text, self.files, *self.args, **self.kwargs)
+        self.result = self._function(*self._first, self.text, self.files, *self.args, **self.kwargs)
         self.made = True
         return self.result

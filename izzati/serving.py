@@ -47,10 +47,19 @@ class Server(Protocol):
         """Accept no more connections, and finish the requests in flight. May be called from any thread or signal."""
 
 
-def serve_until_signalled(server: Server, greet: str) -> None:
-    """Serve until SIGINT or SIGTERM, print the greeting to stderr first; a second signal does not wait any longer."""
+def serve_until_signalled(server: Server, greet: str, ready: Callable[[], object]) -> None:
+    """Serve until SIGINT or SIGTERM; a second signal does not wait for requests in flight any longer.
+
+    :param greet: printed to stderr once connections are accepted.
+    :param ready: called then.
+    """
+
+    def accepting() -> None:
+        sys.stderr.write(f"{greet}\n")
+        ready()
+
     with _stopped_by_signals(server):
-        server.serve(ready=lambda: sys.stderr.write(f"{greet}\n"))
+        server.serve(accepting)
 
 
 def greeting(what: Iterable[str], listen: Listen, address: tuple[str, int], plugins: Iterable[str]) -> str:

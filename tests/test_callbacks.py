@@ -21,7 +21,7 @@ def only_text(text):
         (lambda text, data: text, {"args": ("q",)}, r"def callback\(text, data, arg1\)"),
         (lambda text, data: text, {"kwargs": {"q": 1}}, r"def callback\(text, data, q\)"),
         (lambda text, data, *, other: text, {}, "missing a required .*argument: 'other'"),
-        (3, {}, r"a function of \(text, data\), not 3"),
+        (3, {}, r"a function of \(text, data\) is needed, not 3"),
         (None, {}, "not None"),
     ],
 )

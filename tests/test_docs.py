@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import http.client
 import inspect
+import queue
 import re
 import shlex
 import signal
@@ -57,9 +58,19 @@ def described_hooks(page):
 def run_block(block, monkeypatch):
     """Run an example as its reader would, but for serving; the names that it leaves, and the Backends that it ran."""
     ran = []
-    monkeypatch.setattr(Backend, "run", lambda backend, **options: ran.append(backend))
+
+    def run(backend, **options):
+        ran.append(backend)
+        q = queue.Queue()
+        q.put({"name": "Rex"})
+        return None, q
+
+    monkeypatch.setattr(Backend, "run", run)
     names = {"__name__": "__main__"}
     exec(compile(block, "an example in the documentation", "exec"), names)
+    if names.get("p"):
+        names["p"].kill()
+        names["p"].join(20)
     return names, ran
 
 

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from izzati import (
     NULL,
     Backend,
+    BackgroundOptions,
     Claims,
     Content,
     Identity,
@@ -105,6 +106,22 @@ def test_izzati_serve():
     assert served == [(backend, "localhost", 7), "until stopped"]
     with pytest.raises(RuntimeError, match="no plugin serves"):
         Backend(lambda text, data: {}, block=["server"]).run()
+
+
+def test_izzati_background():
+    class Elsewhere:
+        @hookimpl
+        def izzati_background(self, target, args, kwargs, options):
+            args[-1].send(None)  # what the server's process does once it serves
+            return args[:2], options
+
+    class Declines:
+        @hookimpl
+        def izzati_background(self, options):
+            assert options.local
+
+    backend = Backend(lambda q, text, data: {}, background=True, plugins=[Declines(), Elsewhere()])
+    assert backend.run("localhost", 7) == (("localhost", 7), BackgroundOptions(local=True))
 
 
 def test_izzati_admit(serve):

@@ -54,7 +54,18 @@ class TestOrder:
 
     def test_the_built_in_ones_come_in_a_fixed_order(self):
         assert list(Backend(nothing).plugins.by_name) == [
-            *["forms", "json", "documents", "raw_body", "spool", "callback", "replies", "browsers", "server"]
+            *[
+                "forms",
+                "json",
+                "documents",
+                "raw_body",
+                "spool",
+                "callback",
+                "replies",
+                "browsers",
+                "server",
+                "processes",
+            ]
         ]
 
 
@@ -246,6 +257,24 @@ def izzati_finalize(response, request):
     response.headers["X-Module"] = "yes"
 """,
     "izzati_broken.py": "import no_such_module_anywhere",
+    "izzati_far.py": """
+import izzati
+
+class Far:
+    @izzati.hookimpl
+    def izzati_background(self, target, options):
+        if "local_please" in options.resources:
+            return None
+        return target.__name__, (options.name, options.maxsize, dict(options.resources))
+
+class Fussy:
+    def __init__(self):
+        raise ValueError("not configured")
+
+    @izzati.hookimpl
+    def izzati_admit(self, request):
+        pass
+""",
 }
 
 
@@ -302,6 +331,15 @@ class TestInstalled:
 
     def test_a_blocked_one_is_not_even_imported(self, installed):
         assert installed("print(len(answer(block=['broken'])))", broken="broken = izzati_broken").returncode == 0
+
+    def test_background_work_without_a_backend_asks_installed_plugins_and_makes_no_others(self, installed):
+        code = (
+            "def work(q): pass\n"
+            "print(background(work, name='x', maxsize=3, num_gpus=1))\n"
+            "print(background(work, local_please=True)[0].join())"
+        )
+        done = installed(code, greet="far = izzati_far:Far", module="fussy = izzati_far:Fussy")
+        assert done.stdout == "('work', ('x', 3, {'num_gpus': 1}))\nNone\n", done.stderr
 
     def test_two_distributions_with_one_name_are_refused(self, installed):
         done = installed("answer()", greet="same = izzati_greet:Greet", module="same = izzati_module")

@@ -431,7 +431,7 @@ class TestRun:
         assert program.greeting == [
             "izzati serves / (callback)",
             f"  this machine  http://127.0.0.1:{program.port}",
-            "  plugins       forms json documents raw_body spool callback replies browsers server",
+            "  plugins       forms json documents raw_body spool callback replies browsers server processes",
             "Ctrl-C stops it.",
         ]
 

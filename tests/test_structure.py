@@ -63,7 +63,7 @@ def test_no_import_stands_inside_a_function(name):
 def test_built_in_plugins_import_only_public_names(name):
     for node in ast.walk(ast.parse(source(name))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("izzati"):
-            assert node.module == "izzati" or node.module.startswith("izzati.builtin."), node.module
+            assert node.module == "izzati" or node.module.startswith("izzati.builtin"), node.module
             if node.module == "izzati":
                 assert {alias.name for alias in node.names} <= set(izzati.__all__)
 

@@ -108,6 +108,10 @@ class Connection:
         """Take no more requests. One that has arrived is still answered."""
         _quietly(self._socket.shutdown, socket.SHUT_RD)
 
+    def forget(self) -> None:
+        """Close this process's copy of the socket; the connection goes on in another."""
+        self._socket.close()
+
     def cut(self) -> None:
         """End the connection, whatever is under way."""
         _quietly(self._socket.shutdown, socket.SHUT_RDWR)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import selectors
 import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from izzati import Listen, hookimpl
 from izzati.builtin.http11 import Connection, FileWrapper, Timeouts
+from izzati.builtin.ports import holder
 
 __all__ = ["ThreadServer"]
 
@@ -47,6 +50,19 @@ class ThreadServer:
         return _Server(app, _bound(listen), self._threads, self._timeouts, self._grace)
 
 
+_servers: weakref.WeakSet[_Server] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """In a forked process: its sockets would keep the port, and connections open that its parent has closed."""
+    for server in _servers:
+        server.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 class _Server:
     def __init__(
         self, app: Any, listeners: list[socket.socket], threads: int, timeouts: Timeouts, grace: float
@@ -60,6 +76,7 @@ class _Server:
         self._connections: dict[threading.Thread, Connection] = {}
         self._stopping = threading.Event()
         self._waker, self._wakened = socket.socketpair()
+        _servers.add(self)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -91,6 +108,13 @@ class _Server:
             self._waker.send(b"\0")
         except OSError:
             pass  # it has stopped
+
+    def forget(self) -> None:
+        """Close this process's copies of all sockets."""
+        for sock in (*self._listeners, self._waker, self._wakened):
+            sock.close()
+        for connection in self._connections.values():
+            connection.forget()
 
     def _accept(self, listener: Any) -> None:
         if not self._free_slot():
@@ -177,8 +201,8 @@ def _bound(listen: Listen) -> list[socket.socket]:
             if listen.port != 0 or attempt == 9:
                 raise OSError(
                     errno.EADDRINUSE,
-                    f"port {listen.port} is in use by another program; stop that one, or choose another port: "
-                    f"run(port={listen.port + 1})",
+                    f"port {listen.port} is in use by {holder(listen.port) or 'another program'}; stop that one, "
+                    f"or choose another port: run(port={listen.port + 1})",
                 ) from error
             # The port that the system chose for IPv4 is taken for IPv6: let it choose again.
     raise AssertionError("unreachable")

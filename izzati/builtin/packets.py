@@ -1,0 +1,290 @@
+"""A queue between processes that no dying process can jam: a socket that carries whole packets.
+
+A :class:`multiprocessing.Queue` is a pipe with a lock for its readers; one that is killed inside ``get`` keeps the
+lock, or leaves half an item. Here the kernel hands each packet to one reader, whole, so there is no lock to keep. Nor
+does an item go to a thread first: ``put`` sends it, and only what finds no room waits for it in this process.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import multiprocessing
+import multiprocessing.util
+import os
+import pickle
+import queue
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing import reduction
+from multiprocessing.context import assert_spawning
+from typing import Any
+
+from izzati.builtin.loop import loop
+
+__all__ = ["PacketQueue"]
+
+# Beyond this an item travels in a file in memory whose descriptor is sent. Well below any system's limit for a packet.
+_INLINE = 32 * 1024
+_DESCRIPTOR = array.array("i", [0]).itemsize
+_NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
+# How long put() waits for a reader that is at work, before it leaves the item to the background thread: less turns.
+_PATIENCE = 0.005
+# How often a put() that finds no place looks whether one was lost with a reader that was killed.
+_GLANCE = 0.05
+
+
+class PacketQueue:
+    """Has the interface of :class:`multiprocessing.Queue`, and its exceptions. Linux only.
+
+    :param maxsize: items that it holds before ``put`` waits; 0 for as many as there is memory for.
+    :param descriptors: for the same queue in another process, to which they have been sent.
+    :param creator: for that, the process that made it.
+    """
+
+    def __init__(self, maxsize: int = 0, *, descriptors: Sequence[int] = (), creator: int | None = None) -> None:
+        if not descriptors:
+            # Counts are kept by the kernel, too: no process can end while it holds one.
+            flags = os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC
+            pair = [end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)]
+            descriptors = [*pair, os.eventfd(0, flags), os.eventfd(max(0, maxsize), flags)]
+        receiver, sender, self._count, self._places = descriptors
+        self._receiver = socket.socket(fileno=receiver)
+        self._outbox = _Outbox(socket.socket(fileno=sender))
+        self._closed = False
+        #: items that it holds before ``put`` waits; 0 for any number
+        self.maxsize = maxsize
+        #: the process that made it, which ends after all that could read what it has put
+        self.creator = creator or os.getpid()
+        self._flush = _flush_at_exit(self, self._outbox, self.creator)
+        multiprocessing.util.register_after_fork(self, PacketQueue._after_fork)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What another process needs to take part."""
+        return [self._receiver.fileno(), self._outbox.fileno(), self._count, self._places]
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self._require_open()
+        data = reduction.ForkingPickler.dumps(item)
+        if self.maxsize > 0:
+            self._take_place(block, timeout)
+        os.eventfd_write(self._count, 1)
+        self._outbox.send(data, _PATIENCE if block else 0)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        self._require_open()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        flags = 0 if block and deadline is None else socket.MSG_DONTWAIT
+        while True:
+            try:
+                data, ancillary, _, _ = self._receiver.recvmsg(_INLINE + 1, socket.CMSG_SPACE(_DESCRIPTOR), flags)
+                break
+            except BlockingIOError:
+                left = None if deadline is None else deadline - time.monotonic()
+                if not block or left is None or left <= 0 or not _ready(self._receiver.fileno(), select.POLLIN, left):
+                    raise queue.Empty from None
+        _take(self._count)
+        if self.maxsize > 0:
+            os.eventfd_write(self._places, 1)
+        return pickle.loads(_fetch(ancillary) if ancillary else data)  # noqa: S301 - from this tree of processes
+
+    def put_nowait(self, item: Any) -> None:
+        self.put(item, block=False)
+
+    def get_nowait(self) -> Any:
+        return self.get(block=False)
+
+    def qsize(self) -> int:
+        if self.empty():
+            return 0
+        with open(f"/proc/self/fdinfo/{self._count}") as status:
+            found = next(line for line in status if line.startswith("eventfd-count:"))
+        return int(found.split()[1], 16)
+
+    def empty(self) -> bool:
+        self._require_open()
+        return not _ready(self._receiver.fileno(), select.POLLIN, 0) and not self._outbox
+
+    def full(self) -> bool:
+        self._require_open()
+        return self.maxsize > 0 and not _ready(self._places, select.POLLIN, 0)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._receiver.close()
+            self._outbox.close_when_empty()
+
+    def join_thread(self) -> None:
+        if not self._closed:
+            raise ValueError(f"{self!r} is not closed: close() it first")
+        self._flush()
+
+    def cancel_join_thread(self) -> None:
+        self._outbox.abandoned = True
+
+    def __repr__(self) -> str:
+        return f"<PacketQueue {'closed' if self._closed else self._receiver.fileno()}>"
+
+    def __del__(self) -> None:
+        if hasattr(self, "_outbox"):
+            self._receiver.close()
+            self._outbox.close_when_empty()
+            os.close(self._count)
+            os.close(self._places)
+
+    def __getstate__(self) -> tuple[int, list[Any], int]:
+        assert_spawning(self)
+        return self.maxsize, [reduction.DupFd(descriptor) for descriptor in self.descriptors], self.creator
+
+    def __setstate__(self, state: tuple[int, list[Any], int]) -> None:
+        maxsize, copies, creator = state
+        self.__init__(maxsize, descriptors=[copy.detach() for copy in copies], creator=creator)  # type: ignore[misc]
+
+    def _after_fork(self) -> None:
+        self._outbox.forget()
+        self._flush = _flush_at_exit(self, self._outbox, self.creator)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ValueError(f"{self!r} is closed")
+
+    def _take_place(self, block: bool, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        was_empty = False
+        while not _take(self._places):
+            left = _GLANCE if deadline is None else min(_GLANCE, deadline - time.monotonic())
+            if not block or left <= 0:
+                raise queue.Full
+            if _ready(self._places, select.POLLIN, left) or not self.empty():
+                was_empty = False
+            elif was_empty:
+                return  # all places taken, and no item: one was lost with a reader that was killed, and is taken over
+            else:
+                was_empty = True
+
+
+class _Outbox:
+    """What this process has put; usually empty, since it is sent at once."""
+
+    def __init__(self, sender: socket.socket) -> None:
+        self._sender = sender
+        self._closing = False
+        self.abandoned = False
+        self.forget()
+
+    def forget(self) -> None:
+        """After a fork: what waits is the parent's to send."""
+        self._lock = threading.Lock()
+        self._waiting: deque[memoryview] = deque()
+        self._room: select.epoll | None = None
+
+    def fileno(self) -> int:
+        return self._sender.fileno()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def send(self, data: memoryview, patience: float) -> None:
+        """Send, or leave it to the background thread if there is no room for so many seconds."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.append(data)
+                return
+            if self._sent(data) or (
+                patience and _ready(self._sender.fileno(), select.POLLOUT, patience) and self._sent(data)
+            ):
+                return
+            self._waiting.append(data)
+            self._room = select.epoll()  # is itself readable when there is room to write
+            self._room.register(self._sender.fileno(), select.EPOLLOUT)
+            loop.watch(self._room.fileno(), self._send_on)
+
+    def flush(self) -> None:
+        """Wait until all has been sent."""
+        while self._waiting and not self.abandoned:
+            _ready(self._sender.fileno(), select.POLLOUT, _GLANCE)
+            self._send_on()
+
+    def close_when_empty(self) -> None:
+        """Close the sender, once nothing waits for it."""
+        with self._lock:
+            self._closing = True
+            if not self._waiting:
+                self._sender.close()
+
+    def _send_on(self) -> None:
+        with self._lock:
+            while self._waiting and self._sent(self._waiting[0]):
+                self._waiting.popleft()
+            if not self._waiting and self._room is not None:
+                loop.unwatch(self._room.fileno())
+                self._room.close()
+                self._room = None
+                if self._closing:
+                    self._sender.close()
+
+    def _sent(self, data: memoryview) -> bool:
+        try:
+            if len(data) <= _INLINE:
+                self._sender.send(data, socket.MSG_DONTWAIT)
+            else:
+                _send_file(self._sender, data)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                return False
+            if error.errno == errno.ETOOMANYREFS:  # descriptors in flight; poll() does not tell when there are fewer
+                time.sleep(_PATIENCE)
+                return False
+            raise
+        return True
+
+
+def _flush_at_exit(queue: PacketQueue, outbox: _Outbox, creator: int) -> Callable[[], object]:
+    """Have what is left sent when this process ends; calling what is returned does so now."""
+    return multiprocessing.util.Finalize(queue, _flush, (outbox, creator), exitpriority=-5)
+
+
+def _flush(outbox: _Outbox, creator: int) -> None:
+    # When its creator ends all others have ended, so nobody would read, and a wait would have no end.
+    if os.getpid() != creator:
+        outbox.flush()
+
+
+def _send_file(sender: socket.socket, data: memoryview) -> None:
+    descriptor = os.memfd_create("izzati item", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+        sender.sendmsg([b"file"], rights, socket.MSG_DONTWAIT)
+    finally:
+        os.close(descriptor)
+
+
+def _fetch(ancillary: list[tuple[int, int, bytes]]) -> bytes:
+    descriptors = array.array("i")
+    descriptors.frombytes(ancillary[0][2])
+    with open(descriptors[0], "rb") as file:
+        file.seek(0)
+        return file.read()
+
+
+def _ready(descriptor: int, events: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, events)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _take(counter: int) -> bool:
+    """Take one from a counter of the kernel's; False if it stands at 0."""
+    try:
+        os.eventfd_read(counter)
+    except BlockingIOError:
+        return False
+    return True
