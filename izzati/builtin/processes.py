@@ -96,6 +96,9 @@ class Processes:
         raise AssertionError("unreachable")
 
 
+_reaping = threading.RLock()
+
+
 class BackgroundProcess(multiprocessing.process.BaseProcess):
     """A process that this program watches, and that does not outlive it."""
 
@@ -103,6 +106,8 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
     #: descriptor that is ready when the process has ended; its sentinel is only when its own children have, too
     _ended: int | None = None
     _expected = False
+    _reaped = False
+    _popen: Any
 
     def start(self) -> None:
         with _paused_loop(), _quiet_fork(self._start_method):
@@ -113,19 +118,17 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
         loop.watch(self._descriptor, self._has_ended)
 
     def join(self, timeout: float | None = None) -> None:
-        if wait([self._descriptor], timeout):
-            _kill_group(self.pid)
-            with _reaping:
-                super().join()
+        wait([self._descriptor], timeout)
+        self._reap()
 
     def is_alive(self) -> bool:
-        with _reaping:
-            return super().is_alive()
+        self._reap()
+        return super().is_alive()
 
     @property
     def exitcode(self) -> int | None:
-        with _reaping:
-            return super().exitcode
+        self._reap()
+        return super().exitcode
 
     def terminate(self) -> None:
         self._expected = True
@@ -135,13 +138,20 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
         self._expected = True
         super().kill()
 
+    def _reap(self) -> None:
+        """If it has ended: end what it has left behind, and take its exit code, which can be read only once."""
+        with _reaping:
+            if self._popen is not None and not self._reaped and wait([self._descriptor], 0):
+                _kill_group(self.pid)  # first, since the number is its own only until the exit code is taken
+                super().join()
+                self._reaped = True
+
     @property
     def _descriptor(self) -> int:
         return self.sentinel if self._ended is None else self._ended
 
     def _has_ended(self) -> None:
         loop.unwatch(self._descriptor)
-        _kill_group(self.pid)  # before it is reaped, since its number is its own until then
         code = self.exitcode
         if code is not None and code < 0 and not self._expected:
             log.error("the background process %s (%s) was killed by %s", self.name, self.pid, _signal_name(-code))
@@ -154,9 +164,6 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
             loop.unwatch(self._ended)
             os.close(self._ended)
 
-
-_reaping = threading.RLock()
-"""Asking for an exit code reads it from where it can be read only once."""
 
 _CLASSES: dict[str, Any] = {}
 for _method in multiprocessing.get_all_start_methods():
