@@ -82,7 +82,7 @@ class Backend:
             path: Callback(function, essentials, self._args, self._kwargs) for path, function in functions.items()
         }
         self.limits = limits or Limits()
-        self.plugins = Plugins(plugins, options or {}, tuple(block))
+        self.plugins = Plugins(plugins, options or {}, [block] if isinstance(block, str) else tuple(block))
         self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
         self._hooks = self.plugins.hooks
         self._routes = Routes([*self._callback_routes(), *self._plugin_routes()])
@@ -92,7 +92,9 @@ class Backend:
         request = Request(environ, self._hooks, self.codecs, self.limits)
         try:
             response = self._answer(request)
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             response = self._explain(error, request)
         response = self._finalize(response, request)
         if response.is_sequence:

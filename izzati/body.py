@@ -18,7 +18,8 @@ class Body:
     """The bytes that came with a request. Nothing is read before somebody asks.
 
     :param environ: the WSGI environment (PEP 3333).
-    :raises Problem: 400 if ``Content-Length`` is no number, 415 for a ``Content-Encoding`` but identity.
+    :raises Problem: 400 if ``Content-Length`` is no number, 415 for a ``Content-Encoding`` but identity,
+        411 for a chunked body where the WSGI server does not read one.
 
     Every method that reads raises 413 beyond ``Limits.body``, and 400 if the body ends before its declared length.
     """
@@ -96,4 +97,6 @@ def _declared_length(environ: Mapping[str, Any]) -> int | None:
         return int(declared)
     if environ.get("wsgi.input_terminated"):
         return None
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise Problem(411, "This WSGI server does not read chunked bodies. Send the body with a Content-Length.")
     return 0

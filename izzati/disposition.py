@@ -29,9 +29,12 @@ def parse_disposition(header: str) -> dict[str, str]:
         name, quoted, token = match["name"].lower(), match["quoted"], match["token"]
         value = token if quoted is None else _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
         parameters.setdefault(name, value)
-    extended = _extended(parameters.pop("filename*", ""))
-    if extended is not None:
-        parameters["filename"] = extended
+    sent = parameters.pop("filename*", None)
+    if sent is not None:
+        extended = _extended(sent)
+        if extended is not None:
+            parameters["filename"] = extended
+        parameters.setdefault("filename", sent)  # not decoded, but a file all the same
     return parameters
 
 

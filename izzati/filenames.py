@@ -6,9 +6,12 @@ import re
 
 __all__ = ["last_component", "safe_filename"]
 
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
-_LONGEST = 255
+_DEVICES = re.compile(r"(con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_DIRECTIONS = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_UNSAFE = re.compile(rf'[{_CONTROLS}{_DIRECTIONS}<>:"/\\|?*]')
+# File systems take 255 bytes; the rest is for a number, where the name is taken.
+_LONGEST = 230
 
 
 def last_component(sent: str) -> str:
@@ -21,7 +24,7 @@ def safe_filename(sent: str, default: str = "upload") -> str:
 
     Letters of all scripts are kept. Separators, control characters, characters that Windows refuses and marks that
     change the direction of reading become ``_``; names of Windows devices get a ``_`` in front; dots at both ends go;
-    a name over 255 bytes is shortened before its suffix.
+    a name over 230 bytes is shortened before its suffix.
 
     :param sent: the name as it was sent.
     :param default: the name if nothing is left.

@@ -115,6 +115,9 @@ class Plugins:
     def _faults(self, plugin: Any) -> Iterator[str]:
         known = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
         implemented = 0
+        if inspect.isclass(plugin):
+            yield f"it is a class; give an instance: {plugin.__name__}()"
+            return
         for name in dir(plugin):
             marked = self._manager.parse_hookimpl_opts(plugin, name)
             if marked is None and not name.startswith("izzati_"):

@@ -22,15 +22,20 @@ class Listen:
 
     :param host: a name or address; empty for every interface, IPv4 and IPv6.
     :param port: 0 lets the system choose a free one.
+    :raises ValueError: if there is no such port.
     """
 
     host: str = ""
     port: int = 5020
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"a port is a number from 0 to 65535, not {self.port}")
+
     @property
     def loopback(self) -> bool:
         """True if only this machine can connect."""
-        return self.host in LOOPBACK or self.host.startswith("127.")
+        return self.host.lower() in LOOPBACK or self.host.startswith("127.")
 
 
 class Server(Protocol):

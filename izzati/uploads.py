@@ -20,7 +20,7 @@ __all__ = ["Sink", "Upload", "UploadedFile", "Uploads"]
 
 log = logging.getLogger("izzati")
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 
 
 class Sink(ABC):

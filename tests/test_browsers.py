@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from izzati import Backend, PluginError
+
 ORIGIN = "https://app.example"
 
 
@@ -72,7 +74,7 @@ def test_on_a_loopback_address_only_this_machines_names_are_answered(closed, hos
     assert "allow_hosts" in answer.json["hint"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:5020", "127.0.0.1:1", "[::1]:5020"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:5020", "127.0.0.1:1", "127.8.8.8", "[::1]:5020"])
 def test_this_machines_names_are_answered(closed, host):
     assert closed.request(headers={"Host": host}).status == 200
 
@@ -88,3 +90,22 @@ def test_allowed_hosts_are_answered_and_no_others(serve):
 def test_on_every_interface_any_name_is_answered(serve):
     served = serve(lambda text, data: {}, host="0.0.0.0")
     assert served.request(headers={"Host": "any.example"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"allow_origins": ["https://app.example/"]},
+        {"allow_origins": ["app.example"]},
+        {"allow_hosts": ["app.example:443"]},
+        {"allow_hosts": ["https://app.example"]},
+    ],
+)
+def test_what_could_never_match_is_refused_at_the_start(options):
+    with pytest.raises(PluginError, match="such as"):
+        Backend(lambda text, data: {}, options={"browsers": options})
+
+
+def test_an_origin_is_allowed_in_any_case(serve):
+    served = serve(lambda text, data: {}, options={"browsers": {"allow_origins": "https://App.Example"}})
+    assert served.request(headers={"Origin": ORIGIN}).status == 200

@@ -17,6 +17,9 @@ MULTIPART = "multipart/form-data; boundary=b"
 PART = b'--b\r\nContent-Disposition: form-data; name="a"'
 
 
+FIELD = PART + b"\r\n\r\nv\r\n--b--"
+
+
 BAD_BODIES = {
     "JSON that breaks off": (
         "application/json",
@@ -39,7 +42,7 @@ BAD_BODIES = {
         {"limit": "depth"},
     ),
     "JSON far too deep": ("application/json", b"[" * 100_000, 400, "nesting", {"limit": "depth"}),
-    "a number of 5,000 digits": ("application/json", b'{"a": ' + b"9" * 5000 + b"}", 400, "cannot be decoded", {}),
+    "a number of 5,000 digits": ("application/json", b'{"a": ' + b"9" * 5000 + b"}", 400, "5,000 digits", {}),
     "JSON sent as a form": (FORM, b' {"a": 1}'.strip(), 400, "says that it is a form", {"hint": ...}),
     "a form that is not UTF-8": (FORM, b"a=\xff", 400, "The form is not UTF-8 at byte 2", {}),
     "escapes that are not UTF-8": (FORM, b"a=%ff", 400, "not UTF-8", {}),
@@ -85,6 +88,22 @@ BAD_BODIES = {
         415,
         "reads application/msgpack",
         {"readable": ...},
+    ),
+    "junk before the first boundary": (MULTIPART, b"junk\r\n" + FIELD, 400, "before its first", {}),
+    "a damaged first boundary": (MULTIPART, b"--bX\r\n\r\n" + FIELD, 400, "before its first", {}),
+    "much junk and no boundary": (MULTIPART, b"junk" * 200_000, 400, "before its first", {}),
+    "junk after the last boundary": (MULTIPART, FIELD + b"\r\njunk", 400, "after its last", {}),
+    "much junk after it": (MULTIPART, FIELD + b"\r\n" + b"j" * 600_000, 400, "after its last", {}),
+    "a part without headers": (MULTIPART, b"--b\r\n\r\nlost data\r\n" + FIELD, 400, "part", {}),
+    "a part without a blank line": (MULTIPART, PART + b"\r\n" + FIELD, 400, "no blank line", {}),
+    "a number beyond all floats": ("application/json", b'{"a": 1e999}', 400, "too large for a float", {}),
+    "a field that is a picture": (MULTIPART, PART + b"\r\n\r\n\xff\xd8\r\n--b--", 400, "give a file a filename", {}),
+    "a part with a longish header": (
+        MULTIPART,
+        PART + b"; x=" + b"y" * 20_000 + b"\r\n\r\nv\r\n--b--",
+        413,
+        "16 KiB",
+        {},
     ),
     "a part with a giant header": (MULTIPART, PART + b"; x=" + b"y" * 400_000, 413, "headers of a part", {}),
     "multipart/mixed": ("multipart/mixed; boundary=b", b"--b--", 415, "reads multipart/mixed", {}),
@@ -133,6 +152,21 @@ def test_a_body_shorter_than_declared_is_a_400(recorder):
     assert answer.status == 400
     assert "The connection ended before the body did" in answer.json["detail"]
     assert recorder.calls == []
+
+
+def test_a_chunked_body_where_the_server_does_not_read_one_is_a_411():
+    client = Client(Backend(lambda text, data: {}))
+    assert client.post("/", environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked"}).status_code == 411
+
+
+def test_a_key_twice_among_many_is_found_at_once(recorder):
+    """What looks at every key for every key would take minutes for this."""
+    keys = b",".join(b'"k%06d":0' % number for number in range(100_000))
+    answer = recorder.request(b"{" + keys + b',"k099999":1}', {"Content-Type": "application/json"})
+    assert "'k099999' more than once" in answer.json["detail"]
+    long = b"x" * 100_000
+    answer = recorder.request(b'{"%b": 1, "%b": 2}' % (long, long), {"Content-Type": "application/json"})
+    assert len(answer.body) < 500
 
 
 def test_a_body_shorter_than_declared_is_a_400_behind_other_servers_too():

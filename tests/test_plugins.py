@@ -141,6 +141,13 @@ class TestFaults:
         assert "izzati_call is not marked" in str(caught.value)
         assert "block='jsn': there is no such plugin; did you mean 'json'?" in str(caught.value)
 
+    def test_a_class_in_place_of_an_object(self):
+        with pytest.raises(PluginError, match=r"it is a class; give an instance: Browsers\(\)"):
+            Backend(nothing, plugins=[Browsers])
+
+    def test_a_single_name_may_be_blocked_without_a_list(self):
+        assert "browsers" not in Backend(nothing, block="browsers").plugins.by_name
+
     def test_one_given_twice(self):
         with pytest.raises(PluginError, match="given twice, or blocked"):
             Backend(nothing, plugins=[Browsers(), Browsers()])

@@ -192,10 +192,52 @@ def test_a_chunked_body_is_read_to_its_end(recorder):
     assert recorder.calls == [({"a": 1}, []), ({}, []), ({}, [])]
 
 
-def test_a_preamble_and_an_epilogue_mean_nothing(recorder):
+def test_blank_lines_around_the_parts_mean_nothing(recorder):
     body, headers = multipart(field("a", b"1"))
-    recorder.request(b"to readers of old\r\n" + body + b"epilogue " * 100_000, headers)
+    assert recorder.request(b"\r\n\r\n" + body + b"\r\n" * 400_000, headers).status == 200
     assert recorder.calls == [({"a": "1"}, [])]
+
+
+def test_a_form_that_ends_without_a_line_break_is_whole(recorder):
+    body, headers = multipart(field("a", b"1"), ending=b"--limit--")
+    recorder.request(body, headers)
+    body, headers = multipart(field("a", b"2"), ending=b"--limit--  ")
+    recorder.request(body, headers)
+    assert recorder.calls == [({"a": "1"}, []), ({"a": "2"}, [])]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"1\r\n--limit--junk\r\nrest",
+        b"1\r\n--limitX\r\nrest",
+        b"1\n--limit\nrest",
+        b"1\r--limit--\r",
+        b"1\r\n--limit-\r\n",
+        b"1\r\n--limit--\rX",
+        b"\r\n--limi",
+    ],
+)
+def test_what_only_looks_like_a_delimiter_is_data(recorder, data):
+    body, headers = multipart(upload("f", "f", data), field("after", b"x"))
+    assert recorder.request(body, headers).status == 200
+    text, [(_, _, _, got)] = recorder.calls[0]
+    assert (text, got) == ({"after": "x"}, data)
+
+
+@pytest.mark.parametrize("shift", range(-4, 24))
+@pytest.mark.parametrize("ending", [b"--limit--\r\n", b"--limit--", b"--limit--  \r\n", b"--limit  \r\n"])
+def test_a_delimiter_may_be_cut_by_the_end_of_a_block_anywhere(recorder, shift, ending):
+    """The reader takes 256 KiB at a time."""
+    empty, _ = multipart(upload("f", "f", b""), ending=b"")
+    data = b"x" * (262144 - len(empty) - shift)
+    body, headers = multipart(upload("f", "f", data), ending=ending)
+    more = ending.startswith(b"--limit ")
+    if more:
+        body += b'Content-Disposition: form-data; name="g"; filename="g"\r\n\r\nsecond\r\n--limit--\r\n'
+    assert recorder.request(body, headers).status == 200
+    files = [content for _, _, _, content in recorder.calls[0][1]]
+    assert files == ([data, b"second"] if more else [data])
 
 
 def test_a_callback_gets_its_arguments_after_text_and_data(serve):

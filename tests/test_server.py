@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import http.client
+import lzma
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -16,7 +20,7 @@ import pytest
 from helpers import read_answer
 from werkzeug.wrappers import Response
 
-from izzati import Backend, Listen, Problem, Reply, file_return, hookimpl
+from izzati import Backend, Listen, PluginError, Problem, Reply, file_return, hookimpl
 from izzati.builtin.server import ThreadServer
 
 EMPTY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -162,6 +166,8 @@ PROTOCOL_ERRORS = {
     "a length beside chunks": head("Transfer-Encoding: chunked", length=3) + b"0\r\n\r\n",
     "an unknown transfer coding": b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
     "a target that is no path": b"POST example:80 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "a broken address": b"POST http://[ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "two media types": head("Content-Type: text/plain", "Content-Type: application/json", length=0),
     "a space before the colon": b"POST / HTTP/1.1\r\nHost : localhost\r\nContent-Length: 0\r\n\r\n",
 }
 
@@ -220,6 +226,19 @@ class TestSlowCallers:
         assert "0.05 seconds" in answer.json["detail"]
 
 
+class TestTrickle:
+    def test_a_body_that_trickles_is_a_408(self, serve):
+        """Each byte comes in time, and the whole of them never would."""
+        served = serve(lambda text, data: {}, options={"server": {"block_seconds": 0.2}})
+        with served.connect() as sock:
+            sock.sendall(head("Content-Type: image/png", length=100_000))
+            deadline = time.monotonic() + 20
+            while not select.select([sock], [], [], 0.01)[0]:
+                sock.send(b"x")
+                assert time.monotonic() < deadline
+            assert read_answer(sock).status == 408
+
+
 class TestAnswers:
     def test_a_file_goes_out_whole_and_the_connection_goes_on(self, serve, tmp_path):
         content = bytes(range(256)) * 40_000
@@ -251,6 +270,29 @@ class TestAnswers:
             served.request()
         assert "OverflowError" in caplog.text
         assert served.backend
+
+    def test_an_answer_that_fails_before_it_begins_is_a_500(self, serve, caplog):
+        def lines():
+            raise FileNotFoundError("upstream")
+            yield b""
+
+        assert serve(lambda text, data: Response(lines())).request().status == 500
+        assert "upstream" in caplog.text
+
+    @pytest.mark.parametrize("module", [bz2, gzip, lzma])
+    def test_a_file_that_unpacks_itself_is_sent_unpacked(self, serve, tmp_path, module):
+        content = b"line\n" * 100_000
+        with module.open(tmp_path / "packed", "wb") as packed:
+            packed.write(content)
+        served = serve(lambda text, data: file_return(module.open(tmp_path / "packed"), "a.txt"))
+        assert served.request().body == content
+
+    @pytest.mark.parametrize("odd", ["€".encode(), b"\x01", b"\x7f"])
+    def test_a_media_type_that_is_no_header_is_not_sent_back(self, serve, odd):
+        start = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\nContent-Type: image/'
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = serve(lambda text, data: data[0]).request(start + odd + b"\r\n\r\nx\r\n--b--", form)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/octet-stream")
 
     def test_a_header_that_cannot_be_sent_is_a_500(self, serve, caplog):
         assert serve(lambda text, data: Reply({}, headers={"X-Ümlaut": "1"})).request().status == 500
@@ -449,6 +491,17 @@ class TestRun:
         caller.close()
         assert program.communicate(timeout=20)[0] == "after\n"
 
+    def test_a_connection_that_a_caller_keeps_open_does_not_hold_it_up(self, program):
+        with socket.create_connection(("127.0.0.1", program.port), timeout=20) as sock:
+            sock.sendall(head(path="/?wait=1"))
+            assert program.stdout.readline() == "called\n"
+            program.send_signal(signal.SIGTERM)
+            until_refused(program.port)
+            program.stdin.write("go on\n")
+            program.stdin.flush()
+            assert read_answer(sock).status == 200
+            assert program.communicate(timeout=20)[0] == "after\n"
+
     def test_a_second_signal_does_not_wait(self, program):
         caller = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
         caller.request("POST", "/?wait=1")
@@ -458,6 +511,33 @@ class TestRun:
         program.send_signal(signal.SIGTERM)
         assert program.wait(timeout=20) == -signal.SIGTERM
         caller.close()
+
+
+@pytest.mark.parametrize("option", ["threads", "head_seconds", "idle_seconds", "block_seconds", "grace_seconds"])
+@pytest.mark.parametrize("value", [0, -1, "many", None])
+def test_an_option_that_makes_no_sense_is_refused(option, value):
+    with pytest.raises(PluginError, match=f"{option} is a number above 0"):
+        Backend(lambda text, data: {}, options={"server": {option: value}})
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(ValueError, match="from 0 to 65535"):
+        Backend(lambda text, data: {}).listen("127.0.0.1", port)
+
+
+def test_a_thread_that_cannot_be_started_costs_one_connection_not_the_server(serve, monkeypatch, caplog):
+    served = serve(lambda text, data: {})
+
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with served.connect() as sock:
+            assert sock.recv(1) == b""
+    assert served.request().status == 200
+    assert "could not be served: can't start new thread" in caplog.text
 
 
 def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):

@@ -7,6 +7,7 @@ owner cannot reach. Browsers say where the page is from (``Origin``), so such re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Browsers"]
 
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK_NAMES = ("localhost",)
 
 
 class Browsers:
@@ -28,11 +29,12 @@ class Browsers:
     :param allow_origins: origins whose pages may call, such as ``"https://app.example"``; ``"*"`` for all.
     :param allow_hosts: names that callers may have for this server (``Host``). Any unless given; on a loopback address
         the names of this machine, since a page can give its own name the address 127.0.0.1 (DNS rebinding).
+    :raises ValueError: for what is no origin, or no host name.
     """
 
     def __init__(self, allow_origins: Sequence[str] = (), allow_hosts: Sequence[str] = ()) -> None:
-        self._origins = frozenset(_as_list(allow_origins))
-        self._hosts = frozenset(host.lower() for host in _as_list(allow_hosts))
+        self._origins = frozenset(_origin(origin) for origin in _as_list(allow_origins))
+        self._hosts = frozenset(_host(host) for host in _as_list(allow_hosts))
         self._loopback = False
 
     @hookimpl
@@ -73,7 +75,8 @@ class Browsers:
         name = _host_name(host)
         allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ())
         # No browser leaves Host out; HTTP/1.0 clients may.
-        if host and allowed and name not in allowed and "*" not in allowed:
+        this_machine = not self._hosts and _is_loopback(name)
+        if host and allowed and name not in allowed and "*" not in allowed and not this_machine:
             raise Problem(
                 403,
                 "This server does not answer to the host name that was asked for.",
@@ -83,6 +86,28 @@ class Browsers:
 
 def _as_list(names: Sequence[str]) -> Sequence[str]:
     return [names] if isinstance(names, str) else names
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454 §6.2)."""
+    parts = urlsplit(text.lower())
+    if text not in ("*", "null") and (not parts.scheme or not parts.netloc or parts.path or parts.query):
+        raise ValueError(f"browsers: allow_origins takes origins such as 'https://app.example', not {text!r}")
+    return text.lower()
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _host(text: str) -> str:
+    """A host name without a port, in lower case."""
+    if text != "*" and (_host_name(text) != text.lower() or "/" in text):
+        raise ValueError(f"browsers: allow_hosts takes names without a port such as 'app.example', not {text!r}")
+    return text.lower()
 
 
 def _same(origin: str, environ: dict[str, str]) -> bool:

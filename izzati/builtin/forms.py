@@ -9,7 +9,7 @@ from typing import Any
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, State
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, NeedData, Preamble, State
 
 from izzati import (
     BLOCK,
@@ -23,13 +23,14 @@ from izzati import (
     parse_disposition,
     parse_fields,
 )
+from izzati.builtin.multipart import StrictDecoder
 
 __all__ = ["Forms"]
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
-_PART_HEADERS = 64 * 1024
+_PART_HEADERS = 16 * 1024
 _CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "latin-1"}
 
 
@@ -50,14 +51,15 @@ class Forms:
 
 
 def _urlencoded(request: Request) -> Content:
-    text = _text(request.body.whole("The form"), request.media_type_parameters.get("charset", ""), "The form")
-    if text.startswith("{") and text.rstrip().endswith("}") and _is_json(text):
+    charset = request.media_type_parameters.get("charset", "")
+    text = _text(request.body.whole("The form"), charset, "The form")
+    if text.strip()[:1] == "{" and text.rstrip().endswith("}") and _is_json(text):
         raise Problem(
             400,
             "The body is JSON, but its Content-Type says that it is a form.",
             hint="Send the header Content-Type: application/json; with curl: --json instead of -d.",
         )
-    return Content(fold_fields(parse_fields(text, request.limits, "the form")))
+    return Content(fold_fields(parse_fields(text, request.limits, "the form", _CHARSETS[charset.lower()])))
 
 
 class _Multipart:
@@ -77,7 +79,7 @@ class _Multipart:
             raise Problem(400, "The multipart form's boundary is longer than 200 characters (RFC 2046 §5.1.1: 70).")
         self._request = request
         # The decoder's limit bounds what it buffers: a block, and the headers of a part that it cannot finish yet.
-        self._decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), BLOCK + _PART_HEADERS)
+        self._decoder = StrictDecoder(boundary.encode("latin-1", "replace"), BLOCK + _PART_HEADERS)
         self._parts = 0
         self._held = 0
         self._fields: list[tuple[str, Any]] = []
@@ -85,8 +87,10 @@ class _Multipart:
 
     def read(self) -> Content:
         for block in self._request.body.blocks():
-            if self._decoder.state is not State.EPILOGUE:  # what follows the last part is read, and means nothing
+            if self._decoder.state is not State.EPILOGUE:
                 self._take(block)
+            elif block.strip():
+                raise _outside()
         if self._request.body.received:
             self._take(None)
         return Content(fold_fields(self._fields), self._uploads)
@@ -95,9 +99,18 @@ class _Multipart:
         try:
             self._decoder.receive_data(block)
         except RequestEntityTooLarge:
-            raise Problem(413, "The headers of a part of the form are more than 64 KiB. Send shorter ones.") from None
+            raise self._too_long() from None
         for event in self._events():
             self._handle(event)
+        if self._decoder.state is State.PART and len(self._decoder.buffer) > _PART_HEADERS:
+            raise self._too_long()
+
+    def _too_long(self) -> Problem:
+        if self._decoder.state is State.PREAMBLE:
+            return _outside()
+        return Problem(
+            413, f"The headers of a part of the form are more than {_PART_HEADERS // 1024} KiB. Shorten them."
+        )
 
     def _events(self) -> Iterator[Event]:
         while True:
@@ -112,10 +125,16 @@ class _Multipart:
                 return
 
     def _handle(self, event: Event) -> None:
+        if isinstance(event, (Preamble, Epilogue)) and event.data.strip():
+            raise _outside()
         if isinstance(event, (Field, File)):
             self._parts += 1
             if self._parts > self._request.limits.parts:
                 raise self._request.limits.exceeded("parts", "The number of fields and files in the form")
+            size = sum(len(name) + len(value) for name, value in event.headers)
+            if size > _PART_HEADERS:
+                raise self._too_long()
+            self._hold(size)
             self._part = _Part(event.headers)
         elif isinstance(event, Data):
             if self._part.is_file:
@@ -134,12 +153,15 @@ class _Multipart:
 
     def _field_data(self, event: Data) -> None:
         part = self._part
-        self._held += len(event.data)
-        if self._held > self._request.limits.text:
-            raise self._request.limits.exceeded("text", "The text in the form's fields")
+        self._hold(len(event.data))
         part.data.append(event.data)
         if not event.more_data:
             self._fields.append((part.name, self._value(part)))
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > self._request.limits.text:
+            raise self._request.limits.exceeded("text", "The text in the form's fields and their headers")
 
     def _value(self, part: _Part) -> Any:
         data = b"".join(part.data)
@@ -186,7 +208,9 @@ def _text(data: bytes, charset: str, what: str) -> str:
     try:
         return data.decode(codec)
     except UnicodeDecodeError as error:
-        raise Problem(400, f"{what} is not UTF-8 at byte {error.start}. Encode it as UTF-8.") from error
+        raise Problem(
+            400, f"{what} is not UTF-8 at byte {error.start}. Encode text as UTF-8; give a file a filename."
+        ) from error
 
 
 def _is_json(text: str) -> bool:
@@ -203,7 +227,17 @@ def _malformed(error: ValueError, ended: bool) -> Problem:
     if ended:
         return Problem(
             400,
-            "The multipart form ended before its closing boundary. Send it whole, with the boundary that its "
-            "Content-Type names.",
+            "The multipart form ended before its closing boundary. Send it whole, its lines ended by CR LF, with the "
+            "boundary that its Content-Type names (in quotes, if it has more than letters, digits and hyphens).",
         )
-    return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578 §4.2).")
+    if "Content-Disposition" in str(error):
+        return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578 §4.2).")
+    return Problem(400, "A part of the multipart form has no blank line between its headers and its data.")
+
+
+def _outside() -> Problem:
+    return Problem(
+        400,
+        "The multipart form has bytes before its first or after its last boundary. Use the boundary that its "
+        "Content-Type names, and CR LF before it.",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import random
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,9 @@ DRAIN_BYTES = 64 << 20
 DRAIN_SECONDS = 5.0
 """How far a refused body is read on, so that its sender gets to see the answer and not a reset."""
 
+_SLOWEST = 1024
+"""Bytes a second that a caller must send of a body, measured over ``Timeouts.block`` seconds of waiting."""
+
 _BODYLESS = (204, 304)
 _UNREAD = (h11.SEND_BODY, h11.ERROR)
 """States of the caller in which more of its request may be on its way."""
@@ -43,12 +47,16 @@ class Timeouts:
 
     :param head: to send a request's line and headers.
     :param idle: between two requests of one connection.
-    :param block: to send or take the next block of a body.
+    :param block: over which a body must come at 1 KiB a second at least; and to take the next block of an answer.
     """
 
     head: float
     idle: float
     block: float
+
+
+class ConnectionLost(Exception):
+    """The caller is gone, or takes nothing more."""
 
 
 class FileWrapper:
@@ -94,14 +102,19 @@ class Connection:
         self._method = b""
         #: True while no request is under way
         self.idle = True
+        #: True until the first answer
+        self.fresh = True
+        self._waited = 0.0
+        self._waited_for = 0
 
     def serve(self) -> None:
         """Answer requests until either side is done with the connection."""
         with self._socket:
             try:
-                while self._answer_next():
+                while self._answer_next() and not self._closing():
                     self._http.start_next_cycle()
-            except OSError as error:
+                    self.fresh = False
+            except (ConnectionLost, OSError) as error:
                 log.debug("connection lost: %s", error)
 
     def hang_up(self) -> None:
@@ -120,6 +133,8 @@ class Connection:
         """Answer one request; True if another may follow."""
         self._head = None
         self._started = False
+        self._method = b""
+        self._waited, self._waited_for = 0.0, 0
         try:
             request = self._read_head()
             if request is None:
@@ -137,7 +152,8 @@ class Connection:
 
     def _read_head(self) -> h11.Request | None:
         self.idle = not self._http.trailing_data[0]
-        deadline = time.monotonic() + (self._timeouts.idle if self.idle else self._timeouts.head)
+        patience = self._timeouts.idle if self.idle and not self.fresh else self._timeouts.head
+        deadline = time.monotonic() + patience
         while True:
             event = self._next_event()
             if isinstance(event, h11.Request):
@@ -169,7 +185,7 @@ class Connection:
         except h11.RemoteProtocolError as error:
             if error.error_status_hint == 431:
                 raise _too_long() from error
-            reason = str(error).partition(":")[0]  # what follows is the bytes themselves
+            reason = re.split(r": (?:bytearray|b['\"])", str(error))[0]  # without the bytes themselves
             raise Problem(
                 error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {reason}. Use an HTTP library."
             ) from error
@@ -196,12 +212,28 @@ class Connection:
                 return event.data
             if event is not h11.NEED_DATA:
                 return b""
-            try:
-                ended = not self._receive(self._timeouts.block)
-            except TimeoutError:
-                raise Problem(408, f"No more of the body arrived within {self._timeouts.block:g} seconds.") from None
-            if ended:
-                raise Problem(400, "The connection ended before the body did. Send as much as the headers declare.")
+            self._await_more()
+
+    def _await_more(self) -> None:
+        """Receive more of the body, from a caller that does not dawdle: at least 1 KiB in each second of waiting."""
+        started = time.monotonic()
+        try:
+            received = self._receive(max(0.001, self._timeouts.block - self._waited))
+        except TimeoutError:
+            raise self._too_slow() from None
+        if not received:
+            raise Problem(400, "The connection ended before the body did. Send as much as the headers declare.")
+        self._waited += time.monotonic() - started
+        self._waited_for += received
+        if self._waited >= self._timeouts.block:
+            if self._waited_for < _SLOWEST * self._waited:
+                raise self._too_slow()
+            self._waited, self._waited_for = 0.0, 0
+
+    def _too_slow(self) -> Problem:
+        return Problem(
+            408, f"The body came more slowly than {_SLOWEST >> 10} KiB a second, over {self._timeouts.block:g} seconds."
+        )
 
     def _request_environ(self, request: h11.Request) -> dict[str, Any]:
         path, query = _split_target(request.target.decode("ascii"))
@@ -217,9 +249,13 @@ class Connection:
             if b"_" in raw_name:
                 continue  # would be taken for the header of the same name with a hyphen
             name = raw_name.decode("ascii").upper().replace("-", "_")
-            key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
             value = raw_value.decode("latin-1")
-            environ[key] = f"{environ[key]},{value}" if key in environ and key != "CONTENT_LENGTH" else value
+            if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                if environ.setdefault(name, value) != value:
+                    raise Problem(400, "The request has two different headers Content-Type. Send one.")
+                continue
+            key = f"HTTP_{name}"
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
         chunked = "HTTP_TRANSFER_ENCODING" in environ
         if chunked and "CONTENT_LENGTH" in environ:
             # A proxy in front may believe the other one, and see a second request where there is none (RFC 9112 §6.1).
@@ -238,7 +274,7 @@ class Connection:
                 self._send(block, whole)
             self._send(b"", whole=not self._started)
             self._write(self._http.send(h11.EndOfMessage()))
-        except OSError:
+        except ConnectionLost:
             raise
         except Exception:
             log.exception("the application failed while it answered")
@@ -296,18 +332,19 @@ class Connection:
         """Send a file of known length by sendfile; False if this answer cannot go that way."""
         assert self._head is not None
         length = next((int(value) for name, value in self._head[1] if name.lower() == "content-length"), None)
-        try:
-            answer.file.fileno()
-        except (AttributeError, OSError):
-            return False
-        if length is None:
+        # A file that decompresses has a descriptor, too, but that is not what it reads.
+        if length is None or not isinstance(answer.file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
             return False
         self._write(self._start(length))
         if not self._bodyless and length:
             self._http.send_with_data_passthrough(h11.Data(data=_Segment(length)))  # type: ignore[arg-type]
             self._socket.settimeout(self._timeouts.block)
-            if self._socket.sendfile(answer.file, answer.file.tell(), length) != length:
-                raise OSError("the file became shorter while it was sent")
+            try:
+                sent = self._socket.sendfile(answer.file, answer.file.tell(), length)
+            except OSError as error:
+                raise ConnectionLost(error) from error
+            if sent != length:
+                raise EOFError("the file became shorter while it was sent")
         self._write(self._http.send(h11.EndOfMessage()))
         return True
 
@@ -350,12 +387,12 @@ class Connection:
     def _write(self, data: bytes) -> None:
         # sendall counts its timeout over the whole; a slow caller shall have it for each block.
         self._socket.settimeout(self._timeouts.block)
-        if len(data) <= BLOCK:
-            self._socket.sendall(data)
-            return
         view = memoryview(data)
-        for start in range(0, len(view), BLOCK):
-            self._socket.sendall(view[start : start + BLOCK])
+        try:
+            for start in range(0, len(view), BLOCK):
+                self._socket.sendall(view[start : start + BLOCK])
+        except OSError as error:
+            raise ConnectionLost(error) from error
 
 
 class _BodyStream(io.RawIOBase):
@@ -393,9 +430,13 @@ def _split_target(target: str) -> tuple[str, str]:
         return "/", ""
     path, _, query = target.partition("?")
     if not path.startswith("/"):
-        if urlsplit(path).scheme not in ("http", "https"):
+        try:
+            parts = urlsplit(path)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https"):
             raise Problem(400, "The request's target is neither a path nor a URL.")
-        path = urlsplit(path).path or "/"
+        path = parts.path or "/"
     return path, query
 
 

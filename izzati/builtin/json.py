@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from typing import Any, NoReturn
 
 from izzati import Codec, Problem, Request
@@ -17,11 +19,14 @@ class JSON(Codec):
     writes = ("application/json",)
 
     def __init__(self) -> None:
-        self._decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant).decode
+        self._decode = json.JSONDecoder(
+            object_pairs_hook=_object, parse_float=_finite, parse_int=_integer, parse_constant=_no_constant
+        ).decode
         self._encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
     def decode(self, body: bytes, request: Request) -> Any:
-        """The value. NaN, Infinity, a key sent twice in one object and half of a surrogate pair are refused.
+        """The value. What has no single meaning is refused: NaN and Infinity, a number beyond all floats, a key sent
+        twice in one object, half of a surrogate pair.
 
         :raises Problem: 400 with line and column, both from 1.
         """
@@ -51,10 +56,24 @@ class JSON(Codec):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r} more than once")
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        shown = repr(twice if len(twice) <= 60 else f"{twice[:60]}…")
+        raise ValueError(f"an object has the key {shown} more than once")
     return value
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError("a number is too large for a float; send it as a string")
+    return value
+
+
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(f"an integer has {len(digits):,} digits; send it as a string") from None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -88,7 +88,8 @@ def _measured(source: bytes | IO[bytes] | io.BufferedIOBase) -> StoredFile:
 
 def _guess(source: object, name: str) -> str:
     if isinstance(source, UploadedFile):
-        return source.content_type
+        sent = source.content_type
+        return sent if sent.isascii() and sent.isprintable() else "application/octet-stream"
     kind, encoding = mimetypes.guess_type(f"/{name}")  # a slash, since it takes a name with a colon for a URL
     return _PACKED.get(encoding, "application/octet-stream") if encoding else kind or "application/octet-stream"
 

@@ -29,8 +29,10 @@ class ThreadServer:
     :param threads: connections served at once. Beyond it an idle connection gives way, else new ones wait.
     :param head_seconds: how long a caller may take to send a request's line and headers.
     :param idle_seconds: how long a connection may stay open between two requests.
-    :param block_seconds: how long a caller may take to send or take the next block of a body.
+    :param block_seconds: over which a body must come at 1 KiB a second at least; and how long a caller may take to
+        take the next 256 KiB of an answer.
     :param grace_seconds: how long requests in flight may take after the server was told to stop.
+    :raises ValueError: if one of them is not above 0.
     """
 
     def __init__(
@@ -38,9 +40,12 @@ class ThreadServer:
         threads: int = 256,
         head_seconds: float = 10,
         idle_seconds: float = 60,
-        block_seconds: float = 30,
+        block_seconds: float = 10,
         grace_seconds: float = 30,
     ) -> None:
+        for name, value in list(locals().items())[1:]:
+            if not isinstance(value, (int, float)) or value <= 0:
+                raise ValueError(f"server: {name} is a number above 0, not {value!r}")
         self._threads = threads
         self._timeouts = Timeouts(head_seconds, idle_seconds, block_seconds)
         self._grace = grace_seconds
@@ -128,12 +133,26 @@ class _Server:
                 self._hang_up_one()
                 self._stopping.wait(0.1)
             return
+        try:
+            self._start(sock, address)
+        except (OSError, RuntimeError) as error:  # the caller has gone already, or no thread can be started
+            log.error("a connection could not be served: %s", error)
+            sock.close()
+            self._slots.release()
+            self._hang_up_one()
+
+    def _start(self, sock: socket.socket, address: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, self._app, self._environ(sock, address), self._timeouts, self._stopping.is_set)
         thread = threading.Thread(target=self._run, args=(connection,), name=f"izzati {address[0]}", daemon=True)
         with self._lock:
             self._connections[thread] = connection
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._connections[thread]
+            raise
 
     def _run(self, connection: Connection) -> None:
         try:
@@ -153,7 +172,10 @@ class _Server:
 
     def _hang_up_one(self) -> None:
         with self._lock:
-            idle = next((connection for connection in self._connections.values() if connection.idle), None)
+            idle = next(
+                (connection for connection in self._connections.values() if connection.idle and not connection.fresh),
+                None,
+            )
         if idle is not None:
             idle.hang_up()
 

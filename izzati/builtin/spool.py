@@ -17,13 +17,19 @@ from izzati import BLOCK, Request, Sink, Storage, StoredFile, Upload, UploadedFi
 
 __all__ = ["Spool"]
 
+# Bytes of an upload that stay in memory in any case: so many small files would cost as many descriptors.
+_SMALL = 16 * 1024
+# Numbers that are tried for a name that is taken; after them chance finds a free one at once.
+_NUMBERS = 10
+
 
 class Spool(Storage):
     """Opens and saves on the local disk, and keeps uploads that no other storage plugin takes.
 
     :param folder: where large uploads wait for their request's end; the system's temporary folder unless given. On the
         file system where uploads are saved, saving copies nothing.
-    :param memory: bytes of one request's uploads that are kept in memory, together.
+    :param memory: bytes of one request's uploads that are kept in memory, together; beyond it files of up to 16 KiB
+        are, too.
     """
 
     schemes = ("", "file")
@@ -45,6 +51,8 @@ class Spool(Storage):
         return StoredFile(stream, path.name, status.st_size, status.st_mtime)
 
     def save(self, file: UploadedFile, location: str) -> str:
+        if not location:
+            raise ValueError("save() needs a path, a folder or a URL, not an empty one")
         target = _path(location)
         reserved = target.is_dir()
         if not reserved and location.endswith(("/", os.sep)):
@@ -86,7 +94,7 @@ class _SpoolSink(Sink):
 
     def write(self, data: bytes) -> None:
         if self._disk is None:
-            if len(data) > self._budget.left:
+            if len(data) > self._budget.left and self._stream.tell() + len(data) > _SMALL:
                 self._roll()
             else:
                 self._budget.left -= len(data)
@@ -130,6 +138,7 @@ class _DiskFile:
     def __init__(self, descriptor: int, path: str | None) -> None:
         self.stream: IO[bytes] = open(descriptor, "w+b", buffering=BLOCK)  # noqa: SIM115 - until remove()
         self._path = path
+        self._linked = False
 
     @classmethod
     def anonymous(cls, folder: str) -> _DiskFile | None:
@@ -139,19 +148,29 @@ class _DiskFile:
         try:
             # The mode is what save() will show, less the umask, which the kernel takes off without our asking for it.
             return cls(os.open(folder, flag | os.O_RDWR, 0o666), None)
-        except OSError:
-            return None  # a file system without O_TMPFILE; anything else stops named(), too
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                return None  # a kernel or file system without such files
+            raise
 
     @classmethod
     def named(cls, folder: str) -> _DiskFile:
         # The folder is its owner's alone, so the file can have the permissions that save() will show.
-        path = os.path.join(tempfile.mkdtemp(prefix="izzati-", dir=folder), "upload")
-        return cls(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666), path)
+        own = tempfile.mkdtemp(prefix="izzati-", dir=folder)
+        path = os.path.join(own, "upload")
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+            return cls(os.open(path, flags, 0o666), path)
+        except OSError:
+            os.rmdir(own)
+            raise
 
     def reopen(self) -> IO[bytes]:
         return open(self._path or self._proc, "rb")
 
     def link(self, target: Path) -> bool:
+        if self._linked:
+            return False  # a second name of one file would change with the first
         try:
             if self._path is None:
                 # A source directory makes Python pass AT_SYMLINK_FOLLOW, without which this would link the link.
@@ -160,6 +179,7 @@ class _DiskFile:
                 os.link(self._path, target)
         except OSError:
             return False  # another file system, or one without links: the copy will work or say why not
+        self._linked = True
         return True
 
     def remove(self) -> None:
@@ -182,7 +202,8 @@ def _reserve(folder: Path, name: str) -> Path:
     """A path in the folder that nothing had before; an empty file holds it until the upload takes its place."""
     stem, suffix = os.path.splitext(name)
     for number in itertools.count(1):
-        path = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
+        mark = number if number <= _NUMBERS else os.urandom(8).hex()
+        path = folder / (name if number == 1 else f"{stem} ({mark}){suffix}")
         try:
             path.touch(exist_ok=False)
         except FileExistsError:

@@ -1,0 +1,61 @@
+"""Werkzeug's multipart decoder, strict about delimiters (RFC 2046 §5.1.1), so that data is never taken for one.
+
+Werkzeug's own also takes a bare CR or LF for the end of a line, text after the closing hyphens, and one that a block's
+end cuts between those hyphens for the beginning of another part's data.
+"""
+
+from __future__ import annotations
+
+import re
+
+from werkzeug.datastructures import Headers
+from werkzeug.sansio.multipart import MultipartDecoder
+
+__all__ = ["StrictDecoder"]
+
+_LONGEST_DELIMITER = 4096
+
+
+class StrictDecoder(MultipartDecoder):
+    """Decodes ``multipart/form-data``; what it is given may be cut anywhere.
+
+    :param boundary: as the ``Content-Type`` names it.
+    :param buffered: bytes that may be held while a part's headers, or the first delimiter, are incomplete.
+    """
+
+    def __init__(self, boundary: bytes, buffered: int) -> None:
+        super().__init__(boundary, buffered)
+        self._delimiter = b"--" + boundary
+        ending = rb"(--[ \t]*(?:\r\n|\Z)|[ \t]*\r\n)"
+        self.preamble_re = re.compile(rb"(?:\A|\r\n)" + re.escape(self._delimiter) + ending)
+        self.boundary_re = re.compile(rb"\r\n" + re.escape(self._delimiter) + ending)
+        self._held = b""
+
+    def receive_data(self, data: bytes | None) -> None:
+        """Take the next bytes, None at the end. What may be the beginning of a delimiter waits for the rest of it."""
+        if data is None:
+            super().receive_data(self._held)
+            super().receive_data(None)
+        else:
+            data, self._held = self._cut(self._held + data)
+            super().receive_data(data)
+
+    def _cut(self, data: bytes) -> tuple[bytes, bytes]:
+        """What can be decoded now, and the end of it that may be part of a delimiter."""
+        lines = data.removesuffix(b"\r")  # which may be half of a line's end
+        start = max(0, lines.rfind(b"\r\n", -_LONGEST_DELIMITER))
+        line = lines[start:].removeprefix(b"\r\n")
+        if not line and self._is_delimiter(lines[:start][-_LONGEST_DELIMITER:].rpartition(b"\r\n")[2]):
+            return lines, data[len(lines) :]
+        if self._delimiter.startswith(line) or self._is_delimiter(line):
+            return data[:start], data[start:]
+        return lines, data[len(lines) :]
+
+    def _is_delimiter(self, line: bytes) -> bool:
+        return line.startswith(self._delimiter) and not line[len(self._delimiter) :].strip(b"- \t")
+
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        headers = super()._parse_headers(data)
+        if any(name.startswith("--") or " " in name for name, _ in headers):
+            raise ValueError("a part has no blank line after its headers")
+        return headers
