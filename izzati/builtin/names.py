@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import reduction
@@ -177,6 +178,7 @@ class _FoundProcess:
         self.name = name
         self.pid = pid
         self._descriptor = os.pidfd_open(pid)
+        weakref.finalize(self, os.close, self._descriptor).atexit = False
 
     def is_alive(self) -> bool:
         return not self._ended(0)
@@ -198,7 +200,3 @@ class _FoundProcess:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, number)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)

@@ -18,8 +18,9 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing import reduction
 from multiprocessing.context import assert_spawning
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = ["PacketQueue"]
 # Beyond this an item travels in a file in memory whose descriptor is sent. Well below any system's limit for a packet.
 _INLINE = 32 * 1024
 _DESCRIPTOR = array.array("i", [0]).itemsize
+_NO_READER = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 # How long put() waits for a reader that is at work, before it leaves the item to the background thread: less turns.
 _PATIENCE = 0.005
@@ -53,14 +55,16 @@ class PacketQueue:
             pair = [end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)]
             descriptors = [*pair, os.eventfd(0, flags), os.eventfd(max(0, maxsize), flags)]
         receiver, sender, self._count, self._places = descriptors
-        self._receiver = socket.socket(fileno=receiver)
-        self._outbox = _Outbox(socket.socket(fileno=sender))
+        self._receiver = _Socket(receiver)
+        self._outbox = _Outbox(_Socket(sender))
         self._closed = False
         #: items that it holds before ``put`` waits; 0 for any number
         self.maxsize = maxsize
         #: the process that made it, which ends after all that could read what it has put
         self.creator = creator or os.getpid()
-        self._flush = _flush_at_exit(self, self._outbox, self.creator)
+        _flush_at_exit(self, self._outbox, self.creator)
+        # Not by __del__: at the end of the interpreter what that would need has gone.
+        weakref.finalize(self, _let_go, self._receiver, self._outbox, self._count, self._places).atexit = False
         multiprocessing.util.register_after_fork(self, PacketQueue._after_fork)
 
     @property
@@ -123,20 +127,13 @@ class PacketQueue:
     def join_thread(self) -> None:
         if not self._closed:
             raise ValueError(f"{self!r} is not closed: close() it first")
-        self._flush()
+        self._outbox.flush()
 
     def cancel_join_thread(self) -> None:
         self._outbox.abandoned = True
 
     def __repr__(self) -> str:
         return f"<PacketQueue {'closed' if self._closed else self._receiver.fileno()}>"
-
-    def __del__(self) -> None:
-        if hasattr(self, "_outbox"):
-            self._receiver.close()
-            self._outbox.close_when_empty()
-            os.close(self._count)
-            os.close(self._places)
 
     def __getstate__(self) -> tuple[int, list[Any], int]:
         assert_spawning(self)
@@ -148,7 +145,7 @@ class PacketQueue:
 
     def _after_fork(self) -> None:
         self._outbox.forget()
-        self._flush = _flush_at_exit(self, self._outbox, self.creator)
+        _flush_at_exit(self, self._outbox, self.creator)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -238,6 +235,8 @@ class _Outbox:
         except OSError as error:
             if error.errno in _NO_ROOM:
                 return False
+            if error.errno in _NO_READER:
+                return True  # nobody is left who could ever get it
             if error.errno == errno.ETOOMANYREFS:  # descriptors in flight; poll() does not tell when there are fewer
                 time.sleep(_PATIENCE)
                 return False
@@ -245,9 +244,27 @@ class _Outbox:
         return True
 
 
-def _flush_at_exit(queue: PacketQueue, outbox: _Outbox, creator: int) -> Callable[[], object]:
-    """Have what is left sent when this process ends; calling what is returned does so now."""
-    return multiprocessing.util.Finalize(queue, _flush, (outbox, creator), exitpriority=-5)
+class _Socket(socket.socket):
+    """A socket that waits, even where the program has set a default timeout, and that may live until its end."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(fileno=descriptor)
+        self.settimeout(None)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _let_go(receiver: socket.socket, outbox: _Outbox, *counters: int) -> None:
+    receiver.close()
+    outbox.close_when_empty()
+    for counter in counters:
+        os.close(counter)
+
+
+def _flush_at_exit(queue: PacketQueue, outbox: _Outbox, creator: int) -> None:
+    """Have what is left sent when this process ends."""
+    multiprocessing.util.Finalize(queue, _flush, (outbox, creator), exitpriority=-5)
 
 
 def _flush(outbox: _Outbox, creator: int) -> None:

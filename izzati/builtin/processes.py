@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -114,6 +115,8 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
             super().start()
             if self._start_method != "forkserver":
                 self._ended = _pidfd(self.pid)
+                if self._ended is not None:
+                    weakref.finalize(self, os.close, self._ended).atexit = False
         _ends_with_this_program(self)
         loop.watch(self._descriptor, self._has_ended)
 
@@ -158,11 +161,6 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_ended"}
-
-    def __del__(self) -> None:
-        if self._ended is not None:
-            loop.unwatch(self._ended)
-            os.close(self._ended)
 
 
 _CLASSES: dict[str, Any] = {}

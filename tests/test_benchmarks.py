@@ -1,0 +1,23 @@
+"""The benchmarks run, and print what they promise; how fast anything is, no test can tell."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+
+def test_the_queue_benchmark_prints_a_table_of_medians_and_ratios():
+    few = ["--rounds", "2", "--items", "50", "--trips", "20"]
+    command = [sys.executable, "-W", "error", BENCHMARKS / "queue_benchmark.py", *few]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *rows, note = done.stdout.splitlines()
+    assert head.split() == ["median", "of", "2", "rounds", "izzati", "multiprocessing", "ratio"]
+    assert [row[:28].strip() for row in rows] == ["items a second", "microseconds a round trip"]
+    for row in rows:
+        assert re.fullmatch(r" +[\d,]+ +[\d,]+ +\d+\.\d\d", row[28:])
+    assert note == "The ratio is the median of those of each round."
