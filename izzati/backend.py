@@ -53,6 +53,7 @@ class Backend:
     :raises CallbackError: (a ``TypeError``) if a callback cannot take its arguments.
     :raises PluginError: if a plugin cannot be used, with everything that is wrong with any.
     :raises OptionError: (a ``ValueError``) if an option does not exist.
+    :raises ValueError: if a path does not begin with a slash, or two functions answer at one.
     """
 
     def __init__(
