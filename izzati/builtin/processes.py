@@ -142,12 +142,17 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
         super().kill()
 
     def _reap(self) -> None:
-        """If it has ended: end what it has left behind, and take its exit code, which can be read only once."""
+        """If it has ended: end what it has left behind, take its exit code, and tell of a violent end; all once."""
         with _reaping:
             if self._popen is not None and not self._reaped and wait([self._descriptor], 0):
                 _kill_group(self.pid)  # first, since the number is its own only until the exit code is taken
                 super().join()
                 self._reaped = True
+                code = super().exitcode
+                if code is not None and code < 0 and not self._expected:
+                    log.error(
+                        "the background process %s (%s) was killed by %s", self.name, self.pid, _signal_name(-code)
+                    )
 
     @property
     def _descriptor(self) -> int:
@@ -155,9 +160,7 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
 
     def _has_ended(self) -> None:
         loop.unwatch(self._descriptor)
-        code = self.exitcode
-        if code is not None and code < 0 and not self._expected:
-            log.error("the background process %s (%s) was killed by %s", self.name, self.pid, _signal_name(-code))
+        self._reap()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_ended"}
