@@ -38,6 +38,8 @@ _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 _PATIENCE = 0.005
 # How often a put() that finds no place looks whether one was lost with a reader that was killed.
 _GLANCE = 0.05
+# Seconds for which it must look so: a reader that lives may be held up between an item and giving its place back.
+_LOST = 2.0
 
 
 class PacketQueue:
@@ -153,17 +155,17 @@ class PacketQueue:
 
     def _take_place(self, block: bool, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
-        was_empty = False
+        empty_since = None
         while not _take(self._places):
             left = _GLANCE if deadline is None else min(_GLANCE, deadline - time.monotonic())
             if not block or left <= 0:
                 raise queue.Full
             if _ready(self._places, select.POLLIN, left) or not self.empty():
-                was_empty = False
-            elif was_empty:
+                empty_since = None
+            elif empty_since is None:
+                empty_since = time.monotonic()
+            elif time.monotonic() - empty_since > _LOST:
                 return  # all places taken, and no item: one was lost with a reader that was killed, and is taken over
-            else:
-                was_empty = True
 
 
 class _Outbox:
