@@ -486,6 +486,33 @@ class TestWhatIsBetter:
                 room += 1
         assert room == 2
 
+    def test_a_process_that_drops_a_queue_goes_on_at_once(self, run):
+        go, results = own_queue(), own_queue()
+        process, _ = background(get_when_told, (go, results, MANY), name="reader of a dropped queue")
+        try:
+            run(put_and_drop, go, results, MANY)
+            assert results.get(timeout=SECONDS) == "dropped"
+            go.put("go")
+            assert results.get(timeout=SECONDS) == list(range(MANY))
+        finally:
+            process.kill()
+            process.join(SECONDS)
+
+
+def get_when_told(q, go, results, count):
+    go.get()
+    results.put([q.get(timeout=SECONDS) for _ in range(count)])
+
+
+def put_and_drop(q, go, results, count):
+    """Find a queue, put more than is read, and forget it."""
+    _, found = background(get_when_told, (go, results, count), name="reader of a dropped queue")
+    for number in range(count):
+        found.put(number)
+    del _, found
+    gc.collect()
+    results.put("dropped")
+
 
 def put_when_told(q, items, go, what):
     go.get(timeout=SECONDS)
@@ -649,6 +676,36 @@ class TestWhenProcessesAreKilled:
                     assert is_whole(*items.get_nowait(), 100, 50_000)
             pass_through(items, 100, 50_000)
 
+    @pytest.mark.parametrize("maxsize", [1, 2])
+    @pytest.mark.parametrize("last", ["eventfd_read", "eventfd_write"])
+    @pytest.mark.parametrize("how", [{"timeout": 0.5}, {"block": False}, {}], ids=["timeout", "nowait", "wait"])
+    def test_places_that_were_lost_with_killed_readers_are_found_again(self, run, maxsize, last, how):
+        items = own_queue(maxsize)
+        for number in range(maxsize):
+            items.put(item(number, 100))
+        for _ in range(maxsize):
+            run(die_with_an_item, items, last).join(SECONDS)
+        assert items.empty()
+
+        def is_put(number):
+            with contextlib.suppress(queue.Full):
+                items.put(item(number, 100), **how)
+                return True
+            return False
+
+        for number in range(maxsize):
+            assert within(SECONDS, lambda number=number: is_put(number))
+        with pytest.raises(queue.Full):
+            items.put_nowait("one too many")
+        for number in range(maxsize):
+            assert items.get(timeout=SECONDS) == item(number, 100)
+
+
+def die_with_an_item(q, items, last):
+    """Be killed in get() when an item has been taken, where the queue counts what it holds."""
+    setattr(os, last, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    items.get()
+
 
 def descriptors():
     """How many there are of each kind (sockets, pipes, ...) when nothing goes on any more."""
@@ -702,6 +759,14 @@ class TestNothingLeaks:
             assert results.get(timeout=SECONDS) == item(number, MEGABYTE)
             process.join(SECONDS)
         del process, items
+        assert descriptors() == before
+
+    def test_named_work_that_has_ended_takes_its_descriptors_along(self):
+        before = None
+        for number in range(5):
+            process, _ = background(nothing, name=f"ends at once {number}")
+            process.join(SECONDS)
+            before = before or descriptors()
         assert descriptors() == before
 
     @pytest.mark.parametrize("how", ["drops", "closes"])

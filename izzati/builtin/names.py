@@ -29,7 +29,7 @@ from izzati.builtin.packets import PacketQueue
 
 __all__ = ["Claim", "answer", "claim", "join_tree", "remember", "tree"]
 
-_TREE = "IZZATI_TREE"
+_TREE = "_IZZATI_TREE"
 _ANSWER_SECONDS = 10.0
 _known: dict[str, tuple[str, Process, Queue, int]] = {}
 
@@ -75,12 +75,14 @@ def claim(name: str, target: Callable[..., object]) -> Claim:
 
     :raises ValueError: if the work of this name runs another function.
     """
-    if name in _known and _known[name][3] == os.getpid():
+    for ended in [
+        other for other, (_, process, _, pid) in _known.items() if pid != os.getpid() or not process.is_alive()
+    ]:
+        del _known[ended]
+    if name in _known:
         runs, process, queue, _ = _known[name]
-        if process.is_alive():
-            _require_same(name, runs, target)
-            return Claim(found=(process, queue))
-        del _known[name]
+        _require_same(name, runs, target)
+        return Claim(found=(process, queue))
     if sys.platform != "linux":
         return Claim()
     deadline = time.monotonic() + _ANSWER_SECONDS

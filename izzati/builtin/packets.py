@@ -38,8 +38,8 @@ _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 _PATIENCE = 0.005
 # How often a put() that finds no place looks whether one was lost with a reader that was killed.
 _GLANCE = 0.05
-# Seconds for which it must look so: a reader that lives may be held up between an item and giving its place back.
-_LOST = 2.0
+# Seconds and glances for which it must look so: a reader that lives may be held up before it gives its place back.
+_LOST, _GLANCES = 2.0, 10
 
 
 class PacketQueue:
@@ -60,11 +60,13 @@ class PacketQueue:
         self._receiver = _Socket(receiver)
         self._outbox = _Outbox(_Socket(sender))
         self._closed = False
+        self._lost_since: float | None = None
+        self._glances = 0
         #: items that it holds before ``put`` waits; 0 for any number
         self.maxsize = maxsize
         #: the process that made it, which ends after all that could read what it has put
         self.creator = creator or os.getpid()
-        _flush_at_exit(self, self._outbox, self.creator)
+        _flush_at_exit(self._outbox, self.creator)
         # Not by __del__: at the end of the interpreter what that would need has gone.
         weakref.finalize(self, _let_go, self._receiver, self._outbox, self._count, self._places).atexit = False
         multiprocessing.util.register_after_fork(self, PacketQueue._after_fork)
@@ -147,7 +149,7 @@ class PacketQueue:
 
     def _after_fork(self) -> None:
         self._outbox.forget()
-        _flush_at_exit(self, self._outbox, self.creator)
+        _flush_at_exit(self._outbox, self.creator)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -155,17 +157,31 @@ class PacketQueue:
 
     def _take_place(self, block: bool, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
-        empty_since = None
         while not _take(self._places):
+            if self._has_lost_its_places():
+                os.eventfd_write(self._places, self.maxsize)
+                continue
             left = _GLANCE if deadline is None else min(_GLANCE, deadline - time.monotonic())
             if not block or left <= 0:
                 raise queue.Full
-            if _ready(self._places, select.POLLIN, left) or not self.empty():
-                empty_since = None
-            elif empty_since is None:
-                empty_since = time.monotonic()
-            elif time.monotonic() - empty_since > _LOST:
-                return  # all places taken, and no item: one was lost with a reader that was killed, and is taken over
+            _ready(self._places, select.POLLIN, left)
+        self._lost_since = None
+
+    def _has_lost_its_places(self) -> bool:
+        """All places are taken, and no item is there: readers were killed before they gave places back.
+
+        True only when it has been so for long, glance after glance, which may be those of several calls.
+        """
+        if not self.empty():
+            self._lost_since = None
+            return False
+        if self._lost_since is None:
+            self._lost_since, self._glances = time.monotonic(), 0
+        self._glances += 1
+        if self._glances < _GLANCES or time.monotonic() - self._lost_since < _LOST:
+            return False
+        self._lost_since = None
+        return True
 
 
 class _Outbox:
@@ -264,15 +280,17 @@ def _let_go(receiver: socket.socket, outbox: _Outbox, *counters: int) -> None:
         os.close(counter)
 
 
-def _flush_at_exit(queue: PacketQueue, outbox: _Outbox, creator: int) -> None:
+def _flush_at_exit(outbox: _Outbox, creator: int) -> None:
     """Have what is left sent when this process ends."""
-    multiprocessing.util.Finalize(queue, _flush, (outbox, creator), exitpriority=-5)
+    # Bound to the outbox, which lives until it is empty: who drops the queue itself does not wait for its readers.
+    multiprocessing.util.Finalize(outbox, _flush, (weakref.ref(outbox), creator), exitpriority=-5)
 
 
-def _flush(outbox: _Outbox, creator: int) -> None:
+def _flush(outbox: weakref.ref[_Outbox], creator: int) -> None:
+    left = outbox()
     # When its creator ends all others have ended, so nobody would read, and a wait would have no end.
-    if os.getpid() != creator:
-        outbox.flush()
+    if left is not None and os.getpid() != creator:
+        left.flush()
 
 
 def _send_file(sender: socket.socket, data: memoryview) -> None:
