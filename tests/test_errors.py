@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers import read_answer
 from werkzeug.exceptions import Conflict, TooManyRequests, abort
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from izzati import Backend, Limits, Problem
+from izzati.testing import read_answer
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"

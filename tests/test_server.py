@@ -17,11 +17,11 @@ import threading
 import time
 
 import pytest
-from helpers import read_answer
 from werkzeug.wrappers import Response
 
 from izzati import Backend, Listen, PluginError, Problem, Reply, file_return, hookimpl
 from izzati.builtin.server import ThreadServer
+from izzati.testing import read_answer
 
 EMPTY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 
