@@ -5,6 +5,7 @@ from izzati.background import background
 from izzati.body import BLOCK, Body
 from izzati.claims import Claims
 from izzati.codecs import Codec
+from izzati.config import Secret
 from izzati.disposition import parse_disposition
 from izzati.errors import BackgroundError, CallbackError, IzzatiError, OptionError, PluginError, Problem, UnknownScheme
 from izzati.fields import fold_fields, parse_fields
@@ -49,6 +50,7 @@ __all__ = [
     "Reply",
     "Request",
     "Route",
+    "Secret",
     "Server",
     "Sink",
     "Storage",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -16,6 +16,8 @@ from werkzeug.wsgi import ClosingIterator
 
 from izzati.background import end_import, importing_main, inert_handles, start
 from izzati.callbacks import Callback
+from izzati.config import Settings
+from izzati.discovery import Selection
 from izzati.errors import BackgroundError, Problem
 from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
@@ -24,10 +26,12 @@ from izzati.negotiation import Codecs
 from izzati.plugins import Plugins
 from izzati.request import Call, Request
 from izzati.routes import Route, Routes
-from izzati.serving import Listen, Server, greeting, serve_until_signalled
+from izzati.serving import Listen, Server, greeting, in_place_of_run, serve_until_signalled
 from izzati.uploads import UploadedFile
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["Backend"]
@@ -47,12 +51,18 @@ class Backend:
     :param background: True to serve in a process of its own: ``p, q = backend.run()``, and the callback is called as
         ``callback(q, text, data, *args, **kwargs)``.
     :param plugins: plugins for this Backend, beside installed and built-in ones; asked first, in this order.
-    :param options: for each plugin by name, its options: ``{"browsers": {"allow_origins": ["*"]}}``.
+    :param options: for each plugin by name, its options: ``{"browsers": {"allow_origins": ["*"]}}``. What is not given
+        here comes from the environment (``IZZATI_BROWSERS_ALLOW_ORIGINS``), else from the file ``izzati.toml``.
     :param block: names of installed or built-in plugins to leave out.
+    :param only: names of the installed plugins to use; all unless given. Built-in ones are used all the same.
+    :param require: names of plugins without which it must not start.
+    :param order: names of plugins to ask first, in this order; between two that claim the same, the first has it.
+    :param strict: False to leave out plugins that are broken, with a warning in the log, instead of refusing to start.
+        If one of them identifies callers, every call is refused. True unless the environment has ``IZZATI_STRICT=0``.
     :param limits: what one request may ask for.
     :raises CallbackError: (a ``TypeError``) if a callback cannot take its arguments.
     :raises PluginError: if a plugin cannot be used, with everything that is wrong with any.
-    :raises OptionError: (a ``ValueError``) if an option does not exist.
+    :raises OptionError: (a ``ValueError``) if an option does not exist, or has a value of the wrong type.
     :raises ValueError: if a path does not begin with a slash, or two functions answer at one.
     """
 
@@ -66,24 +76,43 @@ class Backend:
         plugins: Sequence[Any] = (),
         options: Mapping[str, Mapping[str, Any]] | None = None,
         block: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        require: Iterable[str] = (),
+        order: Iterable[str] = (),
+        strict: bool | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._remake = partial(
-            Backend, callback, args, kwargs, background, plugins=plugins, options=options, block=block, limits=limits
+            Backend,
+            callback,
+            args,
+            kwargs,
+            background,
+            plugins=plugins,
+            options=options,
+            block=block,
+            only=only,
+            require=require,
+            order=order,
+            strict=strict,
+            limits=limits,
         )
         self._args = tuple(args)
         self._kwargs = dict(kwargs or {})
-        self._background = background
-        #: the queue that callbacks get, where this Backend serves in the background
-        self._queue: Queue | None = None
+        #: True if it serves in a process of its own, and its callbacks get a queue
+        self.background = background
+        #: that queue; None before it serves
+        self.queue: Queue | None = None
         essentials = ("q", "text", "data") if background else ("text", "data")
         functions = callback if isinstance(callback, Mapping) else {"/": callback}
         #: path to callback
         self.callbacks = {
             path: Callback(function, essentials, self._args, self._kwargs) for path, function in functions.items()
         }
-        self.limits = limits or Limits()
-        self.plugins = Plugins(plugins, options or {}, [block] if isinstance(block, str) else tuple(block))
+        settings = Settings(options or {})
+        selection = Selection.of(block=block, only=only, require=require, order=order)
+        self.plugins = Plugins(plugins, settings, selection, strict=strict)
+        self.limits = limits or Limits(**{each.name: each.value for each in settings.options("limits", Limits)})
         self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
         self._hooks = self.plugins.hooks
         self._routes = Routes([*self._callback_routes(), *self._plugin_routes()])
@@ -113,6 +142,8 @@ class Backend:
         return route.handler(request)
 
     def _identify(self, request: Request) -> Identity | None:
+        if self.plugins.unable_to_identify:
+            raise Problem(503, "This server cannot tell who is calling. Its owner finds the reason in its log.")
         identity: Identity | None = self._hooks.izzati_identify(request=request)
         if identity is None and self.plugins.identify:
             challenges = self.plugins.challenges
@@ -126,9 +157,9 @@ class Backend:
     def _run(self, callback: Callback, request: Request) -> Response:
         text, files = self._read(request)
         kwargs = {**self._kwargs, "request": request} if callback.wants_request else self._kwargs
-        first = (self._required_queue(),) if self._background else ()
+        first = (self._required_queue(),) if self.background else ()
         call = Call(callback.function, text, files, self._args, kwargs, request, first)
-        return self._render(self._hooks.izzati_call(call=call), request)
+        return self.render(self._hooks.izzati_call(call=call), request)
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
         query = request.query
@@ -144,7 +175,12 @@ class Backend:
             raise
         return {**query, **content.text, **request.variables}, files
 
-    def _render(self, result: Any, request: Request) -> Response:
+    def render(self, result: Any, request: Request) -> Response:
+        """Turn what a callback has returned into a response; for plugins that answer with a result of their own.
+
+        :raises TypeError: if no plugin renders it and the codec cannot carry it; ValueError likewise.
+        :raises OSError: if it is a file that cannot be opened.
+        """
         reply = result if isinstance(result, Reply) else Reply(result)
         response: Response | None = self._hooks.izzati_render(result=reply.value, request=request)
         if response is None:
@@ -161,6 +197,8 @@ class Backend:
     def _explain(self, error: BaseException, request: Request) -> Response:
         if not isinstance(error, HTTPException):
             culprit = self.plugins.culprit(error)
+            if culprit and sys.version_info >= (3, 11):
+                error.add_note(f"This was raised in {culprit}.")
             log.error("request %s failed%s", request.id, f" in {culprit}" if culprit else "", exc_info=error)
         try:
             response: Response | None = self._hooks.izzati_error(error=error, request=request)
@@ -216,8 +254,12 @@ class Backend:
         """
         if importing_main():
             end_import(inspect.currentframe())
-            return inert_handles() if self._background else None
-        if not self._background:
+            return inert_handles() if self.background else None
+        instead = in_place_of_run.get()
+        if instead is not None:
+            handles: tuple[Process, Queue] | None = instead(self, host, port)
+            return handles
+        if not self.background:
             self._serve(host, port)
             return None
         told, tell = multiprocessing.Pipe(duplex=False)
@@ -244,7 +286,7 @@ class Backend:
 
     def _serve_in_background(self, q: Queue, host: str, port: int, tell: Connection) -> None:
         """In the server's own process: tell the one that waits for it that it serves, or why not."""
-        self._queue = q
+        self.queue = q
         try:
             self._serve(host, port, ready=lambda: tell.send(None))
         except Exception as error:
@@ -254,9 +296,9 @@ class Backend:
             tell.close()
 
     def _required_queue(self) -> Queue:
-        if self._queue is None:
+        if self.queue is None:
             raise BackgroundError("Backend(background=True) has its queue from run(): serve it by run()")
-        return self._queue
+        return self.queue
 
     def __reduce__(self) -> tuple[Callable[[], Backend], tuple[()]]:
         """Another process makes it anew, from the same arguments."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import lru_cache
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from izzati.callbacks import require_signature
+from izzati.config import Settings
+from izzati.discovery import Selection, installed
 from izzati.errors import BackgroundError
 from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.plugins import Plugins
@@ -52,7 +55,7 @@ def background(
     if importing_main():
         return inert_handles()
     options = BackgroundOptions(name=name, restart=restart, maxsize=maxsize, resources=resources)
-    return start(_hooks(), target, tuple(args), dict(kwargs or {}), options)
+    return start(_hooks(installed()), target, tuple(args), dict(kwargs or {}), options)
 
 
 def start(
@@ -97,10 +100,13 @@ def end_import(frame: FrameType | None) -> None:
         raise BackgroundError(_GUARD)
 
 
-@cache
-def _hooks() -> Any:
-    """The hooks of installed plugins, for background work that belongs to no Backend."""
-    return Plugins((), {}, implementing="izzati_background").hooks
+@lru_cache(maxsize=1)
+def _hooks(entries: tuple[EntryPoint, ...]) -> Any:
+    """The hooks of installed plugins, for background work that belongs to no Backend.
+
+    :param entries: those that are installed; others have other hooks.
+    """
+    return Plugins((), Settings({}), Selection(), implementing="izzati_background").hooks
 
 
 class _InertProcess:

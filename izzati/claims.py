@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
 
-__all__ = ["Claims", "owners"]
+__all__ = ["Claims", "Conflict", "conflicts", "owners"]
 
 
 @dataclass(frozen=True)
@@ -26,27 +28,57 @@ class Claims:
     replaces: tuple[str, ...] = ()
 
 
-def owners(
-    claims: Mapping[str, Claims], kind: str, pick: Callable[[Claims], Iterable[str]], problems: list[str]
-) -> dict[str, str]:
+class Conflict(NamedTuple):
+    """Two plugins claim the same, and nothing says which of them has it.
+
+    :param first: the name of the one that is asked first.
+    :param claims: each in words.
+    """
+
+    first: str
+    second: str
+    claims: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"the plugins {self.first!r} and {self.second!r} both claim {' and '.join(self.claims)}: block one of "
+            f"them, let one say that it replaces the other, as in Claims(replaces=({self.second!r},)), or say which "
+            f"of them has it by Backend(…, order=[{self.first!r}, {self.second!r}])"
+        )
+
+
+_KINDS: tuple[tuple[str, Callable[[Claims], Iterable[str]]], ...] = (
+    ("media type to read", lambda its: its.reads),
+    ("media type to write", lambda its: its.writes),
+    ("location scheme", lambda its: its.schemes),
+)
+
+
+def conflicts(claims: Mapping[str, Claims], order: Sequence[str] = ()) -> list[Conflict]:
+    """All conflicts.
+
+    :param claims: plugin name to what it claims, in the order in which plugins are asked.
+    :param order: names whose order was given on purpose: between two of them the first has what both claim.
+    """
+    found = []
+    for (first, its), (second, others) in combinations(claims.items(), 2):
+        if first in others.replaces or second in its.replaces or {first, second} <= set(order):
+            continue
+        both = [f"the {kind} {claim!r}" for kind, pick in _KINDS for claim in pick(others) if claim in pick(its)]
+        if both:
+            found.append(Conflict(first, second, tuple(both)))
+    return found
+
+
+def owners(claims: Mapping[str, Claims], pick: Callable[[Claims], Iterable[str]]) -> dict[str, str]:
     """Each claim of one kind, and the name of the plugin that has it.
 
     :param claims: plugin name to what it claims, in the order in which plugins are asked.
-    :param kind: what is claimed, for the sentence about a conflict.
     :param pick: takes the claims of that kind.
-    :param problems: gets a sentence for each conflict.
     """
     found: dict[str, str] = {}
     for plugin, its in claims.items():
         for claim in pick(its):
-            other = found.setdefault(claim, plugin)
-            if other == plugin or plugin in claims[other].replaces:
-                continue
-            if other in its.replaces:
+            if found.setdefault(claim, plugin) in its.replaces:
                 found[claim] = plugin
-                continue
-            problems.append(
-                f"the plugins {other!r} and {plugin!r} both claim the {kind} {claim!r}: block one of them, or let "
-                f"one say that it replaces the other, as in Claims(replaces=({plugin!r},))"
-            )
     return found

@@ -5,7 +5,7 @@
     │   ├── BackgroundError      background work cannot be started where it was asked for
     │   ├── CallbackError        (TypeError) a callback cannot take what it will be given
     │   ├── PluginError          a plugin cannot be used as it is
-    │   ├── OptionError          (ValueError) an option that no plugin has, or a wrong value
+    │   │   └── OptionError      (ValueError) an option that no plugin has, or a wrong value
     │   └── UnknownScheme        (ValueError) no plugin stores at a location of this scheme
     └── werkzeug HTTPException
         └── Problem              the caller gets this answer (RFC 9457)
@@ -15,14 +15,24 @@ The first kind is raised to whoever writes the program. A ``Problem`` is raised 
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
-__all__ = ["BackgroundError", "CallbackError", "IzzatiError", "OptionError", "PluginError", "Problem", "UnknownScheme"]
+__all__ = [
+    "BackgroundError",
+    "CallbackError",
+    "IzzatiError",
+    "OptionError",
+    "PluginError",
+    "Problem",
+    "UnknownScheme",
+    "did_you_mean",
+]
 
 
 class IzzatiError(Exception):
@@ -41,8 +51,8 @@ class PluginError(IzzatiError):
     """A plugin cannot be loaded, or contradicts the hook specifications or another plugin."""
 
 
-class OptionError(IzzatiError, ValueError):
-    """An option has a name that its plugin does not know."""
+class OptionError(PluginError, ValueError):
+    """An option has a name that its plugin does not know, or a value of the wrong type; or it is missing."""
 
 
 class UnknownScheme(IzzatiError, ValueError):
@@ -117,3 +127,9 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Error"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name; empty if none of those that are known is close to it."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

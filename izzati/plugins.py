@@ -1,41 +1,65 @@
-"""A Backend's plugins: chosen, loaded one by one, checked, put in order, asked for their claims."""
+"""A Backend's plugins: loaded one by one, checked, put in order, asked for their claims."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import EntryPoint
+from typing import Any
 
 import pluggy
 
 from izzati import hookspecs
-from izzati.claims import Claims, owners
+from izzati.checks import SPECS, faults
+from izzati.claims import Claims, conflicts, owners
+from izzati.config import Option, Settings
+from izzati.discovery import DEFAULTS, Selection, installed, origin
 from izzati.errors import OptionError, PluginError
 from izzati.request import Call
 
-__all__ = ["DEFAULTS", "Plugins"]
+__all__ = ["PluginRecord", "Plugins"]
 
-GROUP = "izzati"
+log = logging.getLogger("izzati")
 
-DEFAULTS = tuple(
-    EntryPoint(name, f"izzati.builtin.{value}", GROUP)
-    for name, value in (
-        ("forms", "forms:Forms"),
-        ("json", "json:JSON"),
-        ("documents", "documents:Documents"),
-        ("raw_body", "raw_body:RawBody"),
-        ("spool", "spool:Spool"),
-        ("callback", "callback:RunCallback"),
-        ("replies", "replies:Replies"),
-        ("browsers", "browsers:Browsers"),
-        ("server", "server:ThreadServer"),
-        ("processes", "processes:Processes"),
-    )
-)
-"""The built-in plugins. They are loaded like installed ones, and any of them can be blocked or replaced by name."""
+
+@dataclass
+class PluginRecord:
+    """A plugin, whether or not it is used, and why.
+
+    :param origin: what a message calls it.
+    :param entry: where it was found; None if it was given to the Backend.
+    :param state: ``"active"``, ``"blocked"``, ``"broken"``, or why else it is not used.
+    :param faults: what is wrong with it.
+    :param options: its options, each with its value.
+    :param plugin: the object that implements hooks; None unless it could be made.
+    """
+
+    name: str
+    origin: str
+    entry: EntryPoint | None = None
+    state: str = "active"
+    faults: list[PluginError] = field(default_factory=list)
+    options: list[Option] = field(default_factory=list)
+    plugin: Any = None
+    claims: Claims = field(default_factory=Claims)
+    identifies: bool = False
+
+    @property
+    def hooks(self) -> list[str]:
+        """The hooks that it implements."""
+        return [name for name in SPECS if hasattr(self.plugin, name)]
+
+    def fail(self, error: Exception) -> None:
+        """Take it as broken, for one more reason."""
+        self.state = "broken"
+        if isinstance(error, PluginError):
+            self.faults.append(type(error)(f"{self.origin}: {error}"))
+        else:
+            told = _without_secrets(str(error), self.options)
+            self.faults.append(PluginError(f"{self.origin}: {type(error).__name__}: {told}"))
 
 
 class Plugins:
@@ -43,52 +67,65 @@ class Plugins:
 
     :param given: plugins made by the user; asked first, in this order. One whose class is that of an installed or
         built-in plugin takes its place.
-    :param options: for each plugin by name, arguments for its class.
-    :param block: names of installed or built-in plugins to leave out.
+    :param settings: the options of the others.
+    :param selection: which of them are used, and in which order they are asked.
+    :param strict: False to leave out what is broken, with a warning in the log; None for what the settings say.
     :param implementing: use only plugins that implement this hook; the others are not made.
-    :raises PluginError: with everything that is wrong with any of them.
-    :raises OptionError: if an option names no plugin, or is not one of its plugin's.
+    :raises PluginError: with everything that is wrong with any of them; an OptionError if that is options alone.
     """
 
     def __init__(
         self,
         given: Sequence[Any],
-        options: Mapping[str, Mapping[str, Any]],
-        block: Iterable[str] = (),
+        settings: Settings,
+        selection: Selection,
+        *,
+        strict: bool | None = None,
         implementing: str | None = None,
     ) -> None:
+        strict = settings.strict if strict is None else strict
         self._manager = pluggy.PluginManager("izzati")
         self._manager.add_hookspecs(hookspecs)
         self.hooks: Any = self._manager.hook
-        problems: list[str] = []
+        #: every plugin that there is, those that are not used as well, in the order in which they are asked
+        self.records: list[PluginRecord] = []
+        problems: list[PluginError] = []
+        candidates = list(_candidates(given, selection.block, settings, problems))
+        names = {record.name for record, _ in candidates}
+        selection = selection._replace(block=(*selection.block, *settings.block))
+        if implementing is None:
+            problems += map(OptionError, settings.assign({*names, "limits"}))
+            problems += map(PluginError, selection.unknown(names))
+        else:
+            settings.assign(names)
+        places = {name: place for place, name in enumerate(selection.sort(record.name for record, _ in candidates))}
+        for record, make in sorted(candidates, key=lambda candidate: places[candidate[0].name]):
+            self.records.append(record)
+            record.state = (record.entry and selection.leaves_out(record.entry)) or record.state
+            if record.state == "active":
+                self._load(record, make, implementing)
+        self._settle_claims(selection, skip=not strict)
+        problems += [fault for record in self.records for fault in record.faults]
+        missing = [PluginError(_not_active(name, self.records)) for name in selection.require if not self._has(name)]
+        if missing or (strict and problems):
+            raise _all_of([*problems, *missing], self.records)
+        for problem in problems:
+            log.warning("left out: %s", problem)
         #: name to plugin, in the order in which they are asked
-        self.by_name: dict[str, Any] = {}
-        for name, origin, load in _chosen(given, options, block, problems):
-            try:
-                plugin = load(implementing)
-                if plugin is None:
-                    continue
-                problems += [f"{origin}: {problem}" for problem in self._faults(plugin)]
-                self.by_name[name] = plugin
-            except OptionError:
-                raise
-            except Exception as error:
-                problems.append(f"{origin}: {type(error).__name__}: {error}")
-        _raise_all(problems)
+        self.by_name = {record.name: record.plugin for record in self._active()}
         for name, plugin in reversed(self.by_name.items()):  # pluggy asks the last registered first
             self._manager.register(plugin, name)
-        claims: dict[str, Claims] = {
-            implementation.plugin_name: cast("Claims", implementation.function())
-            for implementation in reversed(self.hooks.izzati_claims.get_hookimpls())
-        }
+        claims = {record.name: record.claims for record in self._active()}
         #: media type (or pattern) to the name of the plugin that reads it
-        self.readers = owners(claims, "media type to read", lambda its: its.reads, problems)
+        self.readers = owners(claims, lambda its: its.reads)
         #: media type to the name of the plugin that writes it
-        self.writers = owners(claims, "media type to write", lambda its: its.writes, problems)
-        owners(claims, "location scheme", lambda its: its.schemes, problems)
+        self.writers = owners(claims, lambda its: its.writes)
         #: a WWW-Authenticate value for each way to identify
         self.challenges = [challenge for its in claims.values() for challenge in its.challenges]
-        _raise_all(problems)
+        #: names of plugins that should identify callers, and cannot
+        self.unable_to_identify = [
+            record.name for record in self.records if record.state == "broken" and record.identifies
+        ]
 
     @property
     def identify(self) -> bool:
@@ -112,82 +149,76 @@ class Plugins:
             trace = trace.tb_next
         return found
 
-    def _faults(self, plugin: Any) -> Iterator[str]:
-        known = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
-        implemented = 0
-        if inspect.isclass(plugin):
-            yield f"it is a class; give an instance: {plugin.__name__}()"
-            return
-        for name in dir(plugin):
-            marked = self._manager.parse_hookimpl_opts(plugin, name)
-            if marked is None and not name.startswith("izzati_"):
-                continue
-            hook = (marked["specname"] if marked else None) or name
-            function = getattr(plugin, name)
-            if hook not in known:
-                yield f"{name} is no hook{_did_you_mean(hook, known)}"
-            elif marked is None:
-                yield f"{name} is not marked: put @izzati.hookimpl above it"
-            elif inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-                yield f"{name} is async; hooks are plain functions: write def, not async def"
-            else:
-                yield from _wrong_parameters(name, function, inspect.signature(known[hook]).parameters)
-            implemented += 1
-        if not implemented:
-            yield "it implements no hook"
+    def _active(self) -> Iterator[PluginRecord]:
+        return (record for record in self.records if record.state == "active")
+
+    def _has(self, name: str) -> bool:
+        return any(record.name == name for record in self._active())
+
+    def _load(self, record: PluginRecord, make: Callable[[PluginRecord], Any], implementing: str | None) -> None:
+        try:
+            made = make(record)
+            record.identifies = hasattr(made, "izzati_identify")
+            if implementing is not None and not hasattr(made, implementing):
+                record.state = f"without {implementing}"
+                return
+            if record.entry is not None and inspect.isclass(made):
+                made = made(**{option.name: option.value for option in record.options})
+            record.plugin = made
+            for fault in faults(made, self._manager):
+                record.fail(PluginError(fault))
+            if record.state == "active" and hasattr(made, "izzati_claims"):
+                record.claims = made.izzati_claims()
+        except Exception as error:
+            record.fail(error)
+
+    def _settle_claims(self, selection: Selection, *, skip: bool) -> None:
+        """Find conflicts. The one who is at fault is the later one, but a built-in plugin never is."""
+        built_in = {entry.name for entry in DEFAULTS}
+        for conflict in conflicts({record.name: record.claims for record in self._active()}, selection.order):
+            name = conflict.first if conflict.second in built_in else conflict.second
+            record = next(record for record in self.records if record.name == name)
+            if record.state == "active" or not skip:
+                record.fail(PluginError(str(conflict)))
 
 
-@cache
-def _installed() -> tuple[EntryPoint, ...]:
-    """Entry points of installed distributions, by name; the scan happens once a process."""
-    return tuple(sorted(set(entry_points(group=GROUP)), key=lambda entry: entry.name))
-
-
-def _chosen(
-    given: Sequence[Any], options: Mapping[str, Mapping[str, Any]], block: Iterable[str], problems: list[str]
-) -> Iterator[tuple[str, str, Callable[[str | None], Any]]]:
-    """Name, origin and loader of every plugin to load, in the order in which they will be asked."""
-    entries = (*_installed(), *DEFAULTS)
-    known = {entry.name for entry in entries}
-    unknown = [name for name in block if name not in known]
-    problems += [f"block={name!r}: there is no such plugin{_did_you_mean(name, known)}" for name in unknown]
-    seen = set(block)
+def _candidates(
+    given: Sequence[Any], blocked: Sequence[str], settings: Settings, problems: list[PluginError]
+) -> Iterator[tuple[PluginRecord, Callable[[PluginRecord], Any]]]:
+    """Every plugin that there is, and what loads it: it gives the plugin, or the class to make it by."""
+    entries = (*installed(), *DEFAULTS)
+    seen: dict[str, str] = {}
     for plugin in given:
         name = _name(plugin, entries)
-        if name in seen:
-            problems.append(f"the plugin {name!r} is given twice, or blocked as well")
-        seen.add(name)
-        if name in options:
-            raise OptionError(f"options for {name!r}: it was given as an object, so its options are its arguments")
-        yield name, f"plugin {name!r}, given to the Backend", partial(_given, plugin)
-    loaded: dict[str, str] = {}
+        record = PluginRecord(name, f"plugin {name!r}, given to the Backend")
+        if name in seen or name in blocked:
+            how = "given twice" if name in seen else "blocked as well"
+            problems.append(PluginError(f"{record.origin}: it is {how}"))
+            continue
+        if settings.given_by_program(name):
+            record.fail(OptionError("options were given as well, but those of an object are its arguments"))
+        seen[name] = record.origin
+        yield record, partial(_given, plugin)
+    replaced = set(seen)
     for entry in entries:
-        origin = f"plugin {entry.name!r} ({entry.dist.name} {entry.dist.version})" if entry.dist else entry.name
-        if entry.name in loaded:
-            problems.append(f"{origin}: {loaded[entry.name]} has the same name")
-        elif entry.name not in seen:
-            loaded[entry.name] = origin
-            yield entry.name, origin, partial(_make, entry, options.get(entry.name, {}))
-    for name in options.keys() - loaded.keys():
-        raise OptionError(f"options for {name!r}: there is no such plugin{_did_you_mean(name, loaded)}")
+        if entry.name in replaced:
+            continue
+        if entry.name in seen:
+            problems.append(PluginError(f"{origin(entry)}: {seen[entry.name]} has the same name"))
+            continue
+        seen[entry.name] = origin(entry)
+        yield PluginRecord(entry.name, origin(entry), entry), partial(_load_entry, entry, settings)
 
 
-def _given(plugin: Any, implementing: str | None) -> Any:
+def _given(plugin: Any, record: PluginRecord) -> Any:
     return plugin
 
 
-def _make(entry: EntryPoint, options: Mapping[str, Any], implementing: str | None) -> Any:
-    plugin = entry.load()
-    if implementing is not None and not hasattr(plugin, implementing):
-        return None
-    valid = list(inspect.signature(plugin).parameters) if inspect.isclass(plugin) else []
-    for option in options:
-        if option not in valid:
-            raise OptionError(
-                f"{entry.name!r} has no option {option!r}{_did_you_mean(option, valid)}; "
-                f"it has {', '.join(valid) or 'none'}"
-            )
-    return plugin(**options) if inspect.isclass(plugin) else plugin
+def _load_entry(entry: EntryPoint, settings: Settings, record: PluginRecord) -> Any:
+    found = entry.load()
+    record.identifies = hasattr(found, "izzati_identify")
+    record.options = settings.options(entry.name, found if inspect.isclass(found) else lambda: None)
+    return found
 
 
 def _name(plugin: Any, entries: Iterable[EntryPoint]) -> str:
@@ -200,20 +231,24 @@ def _name(plugin: Any, entries: Iterable[EntryPoint]) -> str:
     return kind.__name__
 
 
-def _wrong_parameters(name: str, function: Any, known: Mapping[str, Any]) -> Iterator[str]:
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-            yield f"{name}({parameter}): hooks take plain parameters; write {parameter.name} without a star before it"
-        elif parameter.name not in known:
-            close = _did_you_mean(parameter.name, known)
-            yield f"{name} has no parameter {parameter.name!r}{close}; it has {', '.join(known) or 'none'}"
+def _without_secrets(text: str, options: Iterable[Option]) -> str:
+    """The text without the values of options that are never printed."""
+    for option in options:
+        for value in option.value if isinstance(option.value, (list, tuple, set)) else [option.value]:
+            if option.secret and isinstance(value, str) and value:
+                text = text.replace(value, "(secret)")
+    return text
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _not_active(name: str, records: Iterable[PluginRecord]) -> str:
+    record = next((record for record in records if record.name == name), None)
+    return f"require={name!r}: " + (f"it is {record.state}" if record else "there is no such plugin; install it")
 
 
-def _raise_all(problems: Sequence[str]) -> None:
-    if problems:
-        raise PluginError("\n  ".join(["the Backend cannot start with these plugins:", *problems]))
+def _all_of(problems: Sequence[PluginError], records: Iterable[PluginRecord]) -> PluginError:
+    kind = OptionError if all(isinstance(problem, OptionError) for problem in problems) else PluginError
+    lines = ["the Backend cannot start with these plugins:", *map(str, problems)]
+    broken = [record.name for record in records if record.entry and record.entry.dist and record.faults]
+    if broken:
+        lines.append(f"Mend them, or leave them out: Backend(…, block={broken}), or IZZATI_BLOCK={','.join(broken)}")
+    return kind("\n  ".join(lines))

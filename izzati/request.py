@@ -165,9 +165,17 @@ class Request:
         """The uploads are needed no more; temporary space is given back."""
         self._uploads.close()
 
+    def keep(self) -> Callable[[], None]:
+        """Let the uploads live on after the answer.
+
+        :returns: what releases them, to be called once they are needed no more.
+        """
+        kept, self._uploads = self._uploads, Uploads()
+        return kept.close
+
     @property
     def holds_uploads(self) -> bool:
-        """True from the first upload until :meth:`release`."""
+        """True from the first upload until :meth:`release` or :meth:`keep`."""
         return bool(self._uploads)
 
     def _save(self, file: UploadedFile, location: str) -> str:
@@ -183,7 +191,7 @@ class Call:
     A plugin may change ``text`` and ``files`` first.
     """
 
-    __slots__ = ("_first", "_function", "args", "files", "kwargs", "made", "request", "result", "text")
+    __slots__ = ("_first", "args", "files", "function", "kwargs", "made", "request", "result", "text")
 
     def __init__(
         self,
@@ -195,9 +203,10 @@ class Call:
         request: Request,
         first: tuple[Any, ...] = (),
     ) -> None:
-        self._function = function
+        #: the callback
+        self.function = function
         self._first = first
-        self.text = text
+        self.text: Any = text
         self.files = files
         #: what follows ``text`` and ``files``
         self.args = args
@@ -210,6 +219,13 @@ class Call:
 
     def __call__(self) -> Any:
         """Run the callback, and return what it returns. What it raises is raised."""
-        self.result = self._function(*self._first, self.text, self.files, *self.args, **self.kwargs)
+        self.result = self.function(*self._first, self.text, self.files, *self.args, **self.kwargs)
         self.made = True
         return self.result
+
+    def keep(self) -> Callable[[], None]:
+        """Let the uploads live on after the answer, to make the call later, in another thread.
+
+        :returns: what releases them: call it when the call is over, however it ended.
+        """
+        return self.request.keep()

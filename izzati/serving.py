@@ -8,12 +8,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["LOOPBACK", "Listen", "Server", "greeting", "serve_until_signalled"]
+__all__ = ["LOOPBACK", "Listen", "Server", "greeting", "in_place_of_run", "serve_until_signalled"]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+in_place_of_run: ContextVar[Callable[[Any, str, int], Any] | None] = ContextVar("in_place_of_run", default=None)
+"""While another program runs a script: what ``run()`` does there, given the Backend, the host and the port."""
 
 
 @dataclass(frozen=True)

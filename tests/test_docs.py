@@ -12,15 +12,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import izzati
+import izzati.testing
 from izzati import Backend, Limits, hookspecs
 from izzati.builtin.server import ThreadServer
-from izzati.plugins import DEFAULTS
+from izzati.discovery import DEFAULTS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -100,14 +102,32 @@ def test_the_hook_reference_has_the_hooks_parameters_says_what_they_are_and_when
     assert "When: " in text
 
 
-def test_the_hook_page_lists_the_built_in_plugins_in_the_order_in_which_they_are_asked(site):
-    listed = re.search(r"the built-in ones: ([^.]+)\.", site["hooks"])[1]
+def test_the_page_about_plugins_lists_the_built_in_ones_in_the_order_in_which_they_are_asked(site):
+    listed = re.search(r"the built-in ones: ([^.]+)\.", site["plugins"])[1]
     assert re.findall(r'"(\w+)"', listed) == [entry.name for entry in DEFAULTS]
 
 
 def test_every_public_name_is_described(site):
     described = re.findall(r"^(?:class |exception )?(\w+)(?:\(|:|$)", site["api"], re.MULTILINE)
     assert set(izzati.__all__) - set(described) == set()
+
+
+def test_every_public_name_for_tests_is_described(site):
+    for name in izzati.testing.__all__:
+        assert re.search(rf"\b{name}\b", site["authors"]), name
+
+
+def test_the_page_of_the_command_has_every_command_and_option_and_no_other():
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    options = set()
+    for command in (["run"], ["plugins"], ["explain"], ["plugin", "new"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "izzati", *command, "--help"], capture_output=True, encoding="utf-8", check=True
+        )
+        assert f"## izzati {' '.join(command)}\n" in page
+        options |= set(re.findall(r"--[a-z]+", done.stdout))
+    assert set(re.findall(r"--[a-z]+", page)) == options - {"--help"}
+    assert page.count("## izzati ") == 4
 
 
 @pytest.mark.parametrize(
@@ -127,6 +147,83 @@ def test_the_wires_tables_have_the_limit_and_its_default(name, value):
 @pytest.mark.parametrize("block", BLOCKS)
 def test_an_example_in_the_documentation_runs(block, monkeypatch):
     run_block(block, monkeypatch)
+
+
+def on_paper(number, monkeypatch):
+    """The names of an example of the page "Three plugins on paper"."""
+    names, _ = run_block(next(block.values[0] for block in BLOCKS if block.id == f"on-paper.md-{number}"), monkeypatch)
+    return names
+
+
+def test_the_jobs_on_paper_answer_later_and_to_the_same_caller_only(serve, monkeypatch):
+    names = on_paper(1, monkeypatch)
+    go = threading.Event()
+
+    def callback(text, data):
+        assert go.wait(20)
+        return names["callback"](text, data)
+
+    class Names:
+        @izzati.hookimpl
+        def izzati_identify(self, request):
+            return izzati.Identity(request.headers["From"])
+
+    served = serve(callback, plugins=[names["Jobs"](), Names()])
+    photo = {"Content-Type": "image/png", "From": "ann"}
+    accepted = served.request(b"a photo", {**photo, "Prefer": "respond-async"})
+    assert (accepted.status, accepted.headers["Preference-Applied"]) == (202, "respond-async")
+    place = accepted.headers["Location"]
+    waiting = served.request(method="GET", path=place, headers={"From": "ann"})
+    assert (waiting.status, waiting.headers["Retry-After"]) == (202, "1")
+    assert served.request(method="GET", path=place, headers={"From": "bob"}).status == 404
+    go.set()
+    deadline = time.monotonic() + 20
+    while (answer := served.request(method="GET", path=place, headers={"From": "ann"})).status == 202:
+        assert time.monotonic() < deadline
+    assert (answer.status, answer.json) == (200, {"size": 7})
+    assert served.request(b"a photo", photo).json == {"size": 7}
+
+
+def test_the_stream_on_paper_sends_each_value_before_the_next_is_made_and_ends_with_its_caller(serve, monkeypatch):
+    names = on_paper(2, monkeypatch)
+    go, ended = threading.Event(), threading.Event()
+
+    def callback(text, data):
+        try:
+            yield 1
+            assert go.wait(20)
+            while True:
+                yield 2
+        finally:
+            ended.set()
+
+    served = serve({"/": callback, "/count": names["callback"]}, plugins=[names["Streams"]()])
+    assert served.request(path="/count?count=2").body == b'data: {"number": 0}\n\ndata: {"number": 1}\n\n'
+    with served.connect() as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        received = b""
+        while b"data: 1" not in received:
+            received += sock.recv(65536)
+        assert b"data: 2" not in received
+        go.set()
+    assert ended.wait(20)
+
+
+def test_the_typed_text_on_paper_gives_the_callback_its_dataclass(serve, monkeypatch):
+    names = on_paper(3, monkeypatch)
+    served = serve(names["callback"], plugins=[names["TypedText"]()])
+    assert served.request(path="/?name=Rex").json == {"hello": "Rex", "age": 0}
+    refused = served.request(path="/?nme=Rex")
+    assert (refused.status, "unexpected keyword argument 'nme'" in refused.json["detail"]) == (422, True)
+
+
+def test_the_suite_on_the_authors_page_fails_as_the_page_says(tmp_path):
+    block = next(block.values[0] for block in BLOCKS if block.id == "authors.md-2")
+    (tmp_path / "test_pairs.py").write_text(block)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pairs.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert "FAILED test_pairs.py::TestPairs::test_a_value" in done.stdout
 
 
 def test_the_readmes_first_example_answers_its_curl_line_with_what_the_readme_shows(serve, monkeypatch):

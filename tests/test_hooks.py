@@ -249,6 +249,26 @@ def test_izzati_call(serve):
     assert calls == [{"call": "", "added": 1}, {"a": "", "added": 1}]
 
 
+def test_a_call_that_is_made_later_keeps_its_uploads_until_they_are_released(serve, tmp_path):
+    kept = []
+
+    def izzati_call(call):
+        kept.append((call, call.keep()))
+        return "later"
+
+    served = serve(
+        lambda text, data: data[0].read(),
+        plugins=[plugin(izzati_call=izzati_call)],
+        options={"spool": {"folder": str(tmp_path), "memory": 1}},
+    )
+    assert served.request(b"a photo", {"Content-Type": "image/png"}).json == "later"
+    call, release = kept[0]
+    assert call() == b"a photo"
+    release()
+    with pytest.raises(ValueError, match="ended with its request"):
+        call()
+
+
 def test_a_call_can_be_wrapped(serve):
     class Wrapping:
         @hookimpl(wrapper=True)

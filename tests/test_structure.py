@@ -100,7 +100,7 @@ def test_every_public_name_explains_itself(public):
 def test_the_house_stays_small():
     lines = {name: lines_of_code(name) for name in MODULES}
     beside_the_core = ("izzati.builtin", "izzati.cli", "izzati.testing")
-    assert sum(count for name, count in lines.items() if not name.startswith(beside_the_core)) < 1500
+    assert sum(count for name, count in lines.items() if not name.startswith(beside_the_core)) < 1900
     assert max(lines.values()) < 350
 
 

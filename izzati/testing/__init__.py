@@ -9,7 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("izzati.testing")
 
-from izzati.testing.fixtures import serve  # noqa: E402 - after the rewriting of assertions is switched on
+from izzati.testing.fixtures import Install, install, serve  # noqa: E402 - after the rewriting of assertions is switched on
 from izzati.testing.served import Answer, Served, read_answer, serving  # noqa: E402
 
-__all__ = ["Answer", "Served", "read_answer", "serve", "serving"]
+__all__ = ["Answer", "Install", "Served", "install", "read_answer", "serve", "serving"]

@@ -1,0 +1,54 @@
+"""What is wrong with a plugin, as far as can be told before it is used."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pluggy
+
+from izzati import hookspecs
+from izzati.errors import did_you_mean
+
+__all__ = ["SPECS", "faults"]
+
+SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
+"""Every hook by name, and the function that specifies it."""
+
+
+def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
+    """A sentence for each thing that would keep a hook of the plugin from being asked as its author meant.
+
+    :param manager: knows how implementations are marked.
+    """
+    implemented = 0
+    if inspect.isclass(plugin):
+        yield f"it is a class; give an instance: {plugin.__name__}()"
+        return
+    for name in dir(plugin):
+        marked = manager.parse_hookimpl_opts(plugin, name)
+        if marked is None and not name.startswith("izzati_"):
+            continue
+        hook = (marked["specname"] if marked else None) or name
+        function = getattr(plugin, name)
+        if hook not in SPECS:
+            yield f"{name} is no hook{did_you_mean(hook, SPECS)}"
+        elif marked is None:
+            yield f"{name} is not marked: put @izzati.hookimpl above it"
+        elif inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            yield f"{name} is async; hooks are plain functions: write def, not async def"
+        else:
+            yield from _wrong_parameters(name, function, inspect.signature(SPECS[hook]).parameters)
+        implemented += 1
+    if not implemented:
+        yield "it implements no hook"
+
+
+def _wrong_parameters(name: str, function: Any, known: Mapping[str, Any]) -> Iterator[str]:
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+            yield f"{name}({parameter}): hooks take plain parameters; write {parameter.name} without a star before it"
+        elif parameter.name not in known:
+            close = did_you_mean(parameter.name, known)
+            yield f"{name} has no parameter {parameter.name!r}{close}; it has {', '.join(known) or 'none'}"

@@ -1,0 +1,324 @@
+"""Options of plugins: typed, from the program, the environment or izzati.toml, and told where they are wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from izzati import Backend, Limits, OptionError, PluginError, Secret, hookimpl
+
+
+class Listening:
+    """A plugin that does nothing; its subclasses have options."""
+
+    @hookimpl
+    def izzati_finalize(self, response):
+        pass
+
+
+class Typed(Listening):
+    def __init__(
+        self,
+        text: str = "",
+        number: int = 0,
+        ratio: float = 0.0,
+        on: bool = False,
+        path: Path | None = None,
+        names: Sequence[str] = (),
+        numbers: list[int] | None = None,
+        pair: tuple[int, ...] = (),
+        kinds: frozenset[str] = frozenset(),
+        table: Mapping[str, int] | None = None,
+        mode: Literal["fast", "slow", 3] = "fast",
+        either: int | str = 0,
+        noted: Annotated[int, "a note"] = 0,
+        untyped=None,
+        anything: Any = None,
+        function: Callable[[], int] | None = None,
+        inner: Limits | None = None,
+        items: Iterable[str] = (),
+    ):
+        self.given = {name: value for name, value in locals().items() if name != "self"}
+
+
+class Guarded(Listening):
+    def __init__(self, token: Secret[str], others: Secret[Sequence[str]] = (), fail: bool = False):
+        self.token, self.others = token, others
+        if fail:
+            raise ValueError(f"{token} or {others} is not good enough")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """Where no izzati.toml is; a test may write one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def backend(install):
+    """``backend(…)``: a Backend that uses the plugins which the test has installed, and no others."""
+    return lambda **arguments: Backend(lambda text, data: {}, **{"only": install.names, **arguments})
+
+
+@pytest.fixture
+def typed(install, backend):
+    """``typed(**options)``: what the plugin ``typed`` gets, with these from the program."""
+    install(Typed, "typed")
+
+    def make(**options):
+        return backend(options={"typed": options}).plugins.by_name["typed"].given
+
+    return make
+
+
+def record(made, name):
+    return next(record for record in made.plugins.records if record.name == name)
+
+
+class TestWhereAValueComesFrom:
+    def test_the_program_is_stronger_than_the_environment_and_that_than_the_file(self, typed, nowhere, monkeypatch):
+        (nowhere / "izzati.toml").write_text('[typed]\ntext = "file"\nnumber = 1\nratio = 1.5\n')
+        monkeypatch.setenv("IZZATI_TYPED_TEXT", "environment")
+        monkeypatch.setenv("IZZATI_TYPED_NUMBER", "2")
+        given = typed(text="program")
+        assert (given["text"], given["number"], given["ratio"], given["on"]) == ("program", 2, 1.5, False)
+
+    def test_where_each_came_from_is_remembered(self, install, nowhere, monkeypatch, backend):
+        install(Typed, "typed")
+        (nowhere / "izzati.toml").write_text("[typed]\nratio = 1.5\n")
+        monkeypatch.setenv("IZZATI_TYPED_NUMBER", "2")
+        options = record(backend(options={"typed": {"on": True}}), "typed").options
+        sources = {option.name: option.source for option in options if option.source != "default"}
+        assert sources == {"on": "the program", "number": "IZZATI_TYPED_NUMBER", "ratio": "izzati.toml"}
+
+    def test_the_file_may_be_elsewhere(self, typed, tmp_path_factory, monkeypatch):
+        path = tmp_path_factory.mktemp("elsewhere") / "other.toml"
+        path.write_text('[typed]\ntext = "other"\n')
+        monkeypatch.setenv("IZZATI_CONFIG", str(path))
+        assert typed()["text"] == "other"
+        monkeypatch.setenv("IZZATI_CONFIG", "/no/such.toml")
+        with pytest.raises(OptionError, match=r"IZZATI_CONFIG names '/no/such[.]toml', and there is no such file"):
+            typed()
+
+    def test_hyphens_in_a_name_are_underscores_in_a_variable_and_the_longest_name_wins(
+        self, install, monkeypatch, backend
+    ):
+        class Two(Listening):
+            def __init__(self, words_text: str = "", text: str = ""):
+                self.given = words_text, text
+
+        install(Two, "two")
+        install(Two, "two-words")
+        monkeypatch.setenv("IZZATI_TWO_WORDS_TEXT", "for the longer")
+        monkeypatch.setenv("IZZATI_TWO_TEXT", "for the shorter")
+        made = backend().plugins.by_name
+        assert made["two-words"].given == ("", "for the longer")
+        assert made["two"].given == ("", "for the shorter")
+
+    def test_limits_are_set_like_options_unless_the_program_gives_them(self, nowhere, monkeypatch, backend):
+        (nowhere / "izzati.toml").write_text("[limits]\nparts = 7\n")
+        monkeypatch.setenv("IZZATI_LIMITS_BODY", "1000")
+        assert backend().limits == Limits(body=1000, parts=7)
+        assert backend(limits=Limits(depth=5)).limits == Limits(depth=5)
+        monkeypatch.setenv("IZZATI_LIMITS_BODY", "1k")
+        with pytest.raises(
+            OptionError, match=r"limits[.]body takes a whole number, not '1k' [(]from IZZATI_LIMITS_BODY"
+        ):
+            backend()
+
+    def test_an_object_has_its_options_from_its_own_arguments_alone(self, monkeypatch):
+        monkeypatch.setenv("IZZATI_TYPED_TEXT", "environment")
+        mine = Typed(text="mine")
+        made = Backend(lambda text, data: {}, plugins=[mine], strict=False, only=())
+        assert made.plugins.by_name["Typed"].given["text"] == "mine"
+
+    def test_options_of_a_blocked_plugin_are_left_alone(self, install, monkeypatch, backend):
+        install(Guarded, "guarded")
+        monkeypatch.setenv("IZZATI_GUARDED_FAIL", "not a truth value")
+        assert record(backend(block=["guarded"]), "guarded").state == "blocked"
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("name", "text", "value"),
+        [
+            ("text", "a,b", "a,b"),
+            ("number", "-12", -12),
+            ("ratio", "1e3", 1000.0),
+            ("on", "YES", True),
+            ("on", "0", False),
+            ("path", "/tmp", Path("/tmp")),
+            ("names", "a, b ,,c", ["a", "b", "c"]),
+            ("names", '["a, b", "c"]', ["a, b", "c"]),
+            ("names", "", []),
+            ("numbers", "1,2", [1, 2]),
+            ("pair", "1,2", (1, 2)),
+            ("kinds", "a,b,a", frozenset("ab")),
+            ("table", '{"a": 1}', {"a": 1}),
+            ("mode", "slow", "slow"),
+            ("mode", "3", 3),
+            ("either", "7", 7),
+            ("either", "seven", "seven"),
+            ("noted", "5", 5),
+            ("untyped", "as it is", "as it is"),
+            ("anything", "as it is", "as it is"),
+            ("items", "a", ["a"]),
+        ],
+    )
+    def test_a_variable_is_read_as_its_options_type(self, typed, monkeypatch, name, text, value):
+        monkeypatch.setenv(f"IZZATI_TYPED_{name.upper()}", text)
+        found = typed()[name]
+        assert (found, type(found)) == (value, type(value))
+
+    @pytest.mark.parametrize(
+        ("name", "text", "takes"),
+        [
+            ("number", "many", "a whole number"),
+            ("number", "1.5", "a whole number"),
+            ("ratio", "fast", "a number"),
+            ("on", "maybe", "true or false"),
+            ("numbers", "1,b", "a list of a whole number"),
+            ("numbers", "[1", "a list of a whole number"),
+            ("table", "{", "a table"),
+            ("table", '["a"]', "a table"),
+            ("mode", "quick", "one of 'fast', 'slow', 3"),
+            ("inner", "x", "Limits or nothing"),
+        ],
+    )
+    def test_a_variable_of_the_wrong_type_is_told(self, typed, monkeypatch, name, text, takes):
+        variable = f"IZZATI_TYPED_{name.upper()}"
+        monkeypatch.setenv(variable, text)
+        with pytest.raises(OptionError) as caught:
+            typed()
+        assert f"typed.{name} takes {takes}" in str(caught.value)
+        assert f"not {text!r} (from {variable})" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("toml", "name", "value"),
+        [
+            ("ratio = 3", "ratio", 3),
+            ('names = "only one"', "names", ["only one"]),
+            ('path = "a/b"', "path", Path("a/b")),
+            ("pair = [1, 2]", "pair", (1, 2)),
+            ("table = {a = 1}", "table", {"a": 1}),
+            ("on = true", "on", True),
+        ],
+    )
+    def test_a_value_of_the_file_is_taken(self, typed, nowhere, toml, name, value):
+        (nowhere / "izzati.toml").write_text(f"[typed]\n{toml}\n")
+        assert typed()[name] == value
+
+    @pytest.mark.parametrize(
+        ("toml", "told"),
+        [
+            ('number = "3"', "typed.number takes a whole number, not '3' (from izzati.toml)"),
+            ("number = true", "typed.number takes a whole number, not True (from izzati.toml)"),
+            ("text = 3", "typed.text takes text, not 3 (from izzati.toml)"),
+            ("names = [1]", "typed.names takes a list of text, not [1] (from izzati.toml)"),
+            ("table = {a = 'x'}", "typed.table takes a table or nothing, not {'a': 'x'} (from izzati.toml)"),
+            ("nmber = 3", "has no option 'nmber' (from izzati.toml)"),
+        ],
+    )
+    def test_a_value_of_the_file_that_is_wrong_is_told(self, typed, nowhere, toml, told):
+        (nowhere / "izzati.toml").write_text(f"[typed]\n{toml}\n")
+        with pytest.raises(OptionError) as caught:
+            typed()
+        assert told in str(caught.value)
+
+    def test_the_program_gives_what_no_text_can(self, typed):
+        def function():
+            return 1
+
+        given = typed(function=function, inner=Limits(depth=3), numbers=None)
+        assert (given["function"], given["inner"], given["numbers"]) == (function, Limits(depth=3), None)
+        with pytest.raises(OptionError, match=r"typed[.]inner takes Limits or nothing, not 'deep' [(]from the program"):
+            typed(inner="deep")
+
+    @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(names=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)))
+    def test_any_list_of_names_can_be_a_variable(self, typed, monkeypatch, names):
+        monkeypatch.setenv("IZZATI_TYPED_NAMES", json.dumps(names))
+        assert typed()["names"] == names
+
+    def test_types_that_cannot_be_found_are_told_with_the_cure(self, install, backend):
+        class Hidden(Listening):
+            def __init__(self, when: Nowhere = None):  # noqa: F821
+                pass
+
+        install(Hidden, "typed")
+        with pytest.raises(OptionError, match=r"'Nowhere' is not defined[)]: import them where the module is run, too"):
+            backend()
+
+
+class TestUnknownAndMissing:
+    def test_an_unknown_option_lists_the_valid_ones_and_says_where_it_came_from(self, install, monkeypatch, backend):
+        install(Guarded, "guarded")
+        monkeypatch.setenv("IZZATI_GUARDED_TOKEN", "x")
+        monkeypatch.setenv("IZZATI_GUARDED_TOKN", "x")
+        with pytest.raises(OptionError) as caught:
+            backend()
+        assert (
+            "'guarded' has no option 'tokn' (from IZZATI_GUARDED_TOKN); it has token, others, fail; "
+            "did you mean 'token'?"
+        ) in str(caught.value)
+
+    def test_an_unknown_plugin_is_told_wherever_it_is_named(self, nowhere, monkeypatch, backend):
+        (nowhere / "izzati.toml").write_text("[spol]\nmemory = 1\n")
+        monkeypatch.setenv("IZZATI_SEVER_THREADS", "3")
+        with pytest.raises(PluginError) as caught:
+            backend(options={"brwsers": {}})
+        assert "options for 'spol' (from izzati.toml): there is no such plugin; did you mean 'spool'?" in str(
+            caught.value
+        )
+        assert "IZZATI_SEVER_THREADS in the environment: no plugin has this name" in str(caught.value)
+        assert "options for 'brwsers' (from the program): there is no such plugin" in str(caught.value)
+
+    def test_a_required_option_that_is_missing_is_told_with_all_ways_to_give_it(self, install, backend):
+        install(Guarded, "guarded")
+        with pytest.raises(OptionError) as caught:
+            backend()
+        assert (
+            "guarded needs the option 'token', text; give it by options={'guarded': {'token': …}}, "
+            "IZZATI_GUARDED_TOKEN or [guarded] in izzati.toml"
+        ) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("toml", "told"),
+        [
+            ("[typed", "izzati.toml is not valid TOML"),
+            (b"\xff", "izzati.toml is not valid TOML"),
+            ("threads = 3", "threads = 3 belongs to no plugin; write it below its plugin's [name]"),
+            ("block = 3", "block takes a list of names, not 3"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_is_told(self, nowhere, toml, told, backend):
+        (nowhere / "izzati.toml").write_bytes(toml if isinstance(toml, bytes) else toml.encode())
+        with pytest.raises(OptionError) as caught:
+            backend()
+        assert told in str(caught.value)
+
+
+class TestSecrets:
+    def test_a_secret_reaches_its_plugin(self, install, monkeypatch, backend):
+        install(Guarded, "guarded")
+        monkeypatch.setenv("IZZATI_GUARDED_TOKEN", "hush")
+        made = backend(options={"guarded": {"others": ["a", "b"]}})
+        assert (made.plugins.by_name["guarded"].token, made.plugins.by_name["guarded"].others) == ("hush", ["a", "b"])
+        assert [option.hidden for option in record(made, "guarded").options] == [True, True, False]
+
+    def test_no_error_repeats_a_secret(self, install, monkeypatch, backend):
+        install(Guarded, "guarded")
+        monkeypatch.setenv("IZZATI_GUARDED_TOKEN", "hush")
+        with pytest.raises(PluginError) as caught:
+            backend(options={"guarded": {"fail": True, "others": ["silence"]}})
+        assert "(secret) or ['(secret)'] is not good enough" in str(caught.value)
+        with pytest.raises(OptionError) as caught:
+            backend(options={"guarded": {"token": 12345}})
+        assert "guarded.token takes text, not what was given (from the program)" in str(caught.value)
