@@ -55,7 +55,8 @@ class Codec:
         except RecursionError:
             raise _too_deep(request) from None
         except ValueError as error:
-            raise Problem(400, f"The {media_type} that arrived cannot be decoded: {error}.") from error
+            why = f": {error}" if str(error) else ""
+            raise Problem(400, f"The {media_type} that arrived cannot be decoded{why}.") from error
         if not _at_most(request.limits.depth, value):
             raise _too_deep(request)
         return NULL if value is None else value

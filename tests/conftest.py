@@ -1,8 +1,12 @@
-"""Fixtures: a Backend that really serves, and records what arrives."""
+"""Fixtures: a Backend that records what arrives, a file to send, and forks that never get stuck."""
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+
 import pytest
+from helpers import JPEG, SECONDS
 
 pytest_plugins = ["izzati.testing"]
 
@@ -19,3 +23,28 @@ def recorder(serve):
     served = serve(callback)
     served.calls = calls
     return served
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A file to send: rex.jpg."""
+    path = tmp_path / "rex.jpg"
+    path.write_bytes(JPEG)
+    return path
+
+
+@pytest.fixture
+def forked_and_never_stuck():
+    """Processes are forked, whatever threads there are; a test that hangs fails."""
+
+    def stuck(number, frame):
+        raise TimeoutError("this test is stuck")
+
+    method = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)
+    handler = signal.signal(signal.SIGALRM, stuck)
+    signal.alarm(10 * SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, handler)
+    multiprocessing.set_start_method(method, force=True)

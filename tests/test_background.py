@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from helpers import gone, within
 
 from izzati import Backend, BackgroundError, CallbackError, background
 from izzati.builtin.processes import Processes
@@ -80,23 +80,6 @@ def output(program):
     out, err = program.end()
     assert program.process.returncode == 0, err
     return out.split("\n")[:-1], err
-
-
-def gone(pid):
-    """True if there is no such process, or only what is left of it until its parent looks."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
-    except OSError:
-        return True
-
-
-def within(seconds, condition):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)  # between two looks, not instead of one
-    return False
 
 
 def can_bind(port):

@@ -5,44 +5,27 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import multiprocessing
 import os
 import queue
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from helpers import SECONDS, gone, nothing, status, within
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from izzati import background
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this test forks, and looks into /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="this test forks, and looks into /proc"),
+    pytest.mark.usefixtures("forked_and_never_stuck"),
+]
 
-# After this anything that waits has failed.
-SECONDS = 20
 SIZES = st.lists(st.sampled_from([100, 300_000]), min_size=1, max_size=30)
 NAMES = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def _forked_and_never_stuck():
-    """Processes are forked, whatever threads there are; a test that hangs fails."""
-
-    def stuck(number, frame):
-        raise TimeoutError("this test is stuck")
-
-    method = multiprocessing.get_start_method(allow_none=True)
-    multiprocessing.set_start_method("fork", force=True)
-    handler = signal.signal(signal.SIGALRM, stuck)
-    signal.alarm(10 * SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, handler)
-    multiprocessing.set_start_method(method, force=True)
 
 
 def echo(q, results, tag):
@@ -58,39 +41,13 @@ def put_by_name(q, results, name, items):
         found.put(item, timeout=SECONDS)
 
 
-def nothing(q):
-    pass
-
-
 def payload(number, size):
     return bytes([number % 251]) * size
-
-
-def status(pid):
-    """The state of a process, and its parent; (None, None) if there is none."""
-    try:
-        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:2]
-    except OSError:
-        return None, None
-    return state, int(parent)
-
-
-def ended(pid):
-    return status(pid)[0] in (None, "Z", "X")
 
 
 def children():
     """The processes that this one has started, those included that have ended and still wait to be asked."""
     return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if status(pid)[1] == os.getpid()}
-
-
-def within(seconds, condition):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.005)  # between two looks, not instead of one
-    return False
 
 
 class Work:
@@ -192,10 +149,10 @@ class BackgroundWork(RuleBasedStateMachine):
     @rule(work=works)
     def kill_the_one_below(self, work):
         """Kill the process that does the work; above it is the one that starts it again."""
-        below = [pid for pid in work.pids if status(pid)[1] == work.process.pid and not ended(pid)]
+        below = [pid for pid in work.pids if status(pid)[1] == work.process.pid and not gone(pid)]
         if work.restart and below and len(work.pids) < 3:  # the pauses double
             os.kill(below[0], signal.SIGKILL)
-            assert within(SECONDS, lambda: ended(below[0]))
+            assert within(SECONDS, lambda: gone(below[0]))
             work.sure.clear()
 
     @rule(work=works)
@@ -252,8 +209,8 @@ class BackgroundWork(RuleBasedStateMachine):
             for work in self.workers:
                 work.process.join(SECONDS)
             pids = set().union(*(work.pids for work in self.workers))
-            all_ended = within(SECONDS, lambda: all(map(ended, pids)))
-            for pid in itertools.filterfalse(ended, pids):
+            all_ended = within(SECONDS, lambda: all(map(gone, pids)))
+            for pid in itertools.filterfalse(gone, pids):
                 os.kill(pid, signal.SIGKILL)
         assert all_ended, "something outlives the process that it worked for"
         assert not any(work.process.is_alive() for work in self.workers)

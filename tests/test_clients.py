@@ -9,15 +9,13 @@ import shutil
 import subprocess
 
 import pytest
+from helpers import JPEG
 
 from izzati import file_return
 
 URLENCODED = b"application/x-www-form-urlencoded"
 OCTETS = "application/octet-stream"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\r\n--\r\n--RNFetchBlob-\r\n\r\n\x00\xff\xd9"
-"""Not a picture, but what a picture may hold: line ends, dashes, and the beginning of a boundary."""
 
 
 def post(head: bytes, content_type: bytes, body: bytes) -> bytes:
@@ -523,13 +521,6 @@ def curl(recorder):
         return final != done.stdout
 
     return run
-
-
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "rex.jpg"
-    path.write_bytes(JPEG)
-    return path
 
 
 @pytest.mark.parametrize(

@@ -19,35 +19,20 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers import SECONDS, nothing, status, within
 
 from izzati import background
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these tests fork, look into /proc and send signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="these tests fork, look into /proc and send signals"),
+    pytest.mark.usefixtures("forked_and_never_stuck"),
+]
 
-# After this anything that waits has failed.
-SECONDS = 20
 # More than any system lets a socket or a pipe hold.
 MANY = 10_000
 MEGABYTE = 1_000_000
 SIZES = pytest.mark.parametrize("size", [100, MEGABYTE], ids=["small", "large"])
 MAXSIZES = pytest.mark.parametrize("maxsize", [0, 1, 3])
-
-
-@pytest.fixture(autouse=True)
-def _forked_and_never_stuck():
-    """Processes are forked, whatever threads there are; a test that hangs fails."""
-
-    def stuck(number, frame):
-        raise TimeoutError("this test is stuck")
-
-    method = multiprocessing.get_start_method(allow_none=True)
-    multiprocessing.set_start_method("fork", force=True)
-    handler = signal.signal(signal.SIGALRM, stuck)
-    signal.alarm(6 * SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, handler)
-    multiprocessing.set_start_method(method, force=True)
 
 
 @pytest.fixture
@@ -88,19 +73,6 @@ def own_queue(maxsize=0):
     process, made = background(nothing, maxsize=maxsize)
     process.join(SECONDS)
     return made
-
-
-def nothing(q):
-    pass
-
-
-def within(seconds, condition):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)  # between two looks, not instead of one
-    return False
 
 
 def item(number, size):
@@ -486,6 +458,17 @@ class TestWhatIsBetter:
                 room += 1
         assert room == 2
 
+    def test_an_item_that_found_no_room_can_be_collected_with_its_exception(self):
+        """Python crashes where the garbage collector finds the buffer of a pickle whose bytes are still looked at."""
+        items = own_queue(1)
+        items.put("first")
+        try:
+            items.put("second", block=False)
+        except queue.Full as error:
+            error.itself = error
+        gc.collect()
+        assert items.get(timeout=SECONDS) == "first"
+
     def test_a_process_that_drops_a_queue_goes_on_at_once(self, run):
         go, results = own_queue(), own_queue()
         process, _ = background(get_when_told, (go, results, MANY), name="reader of a dropped queue")
@@ -559,7 +542,7 @@ def received(reports):
 
 def sleeps(process):
     """True if the main thread of a process waits for something."""
-    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] == "S"
+    return status(process.pid)[0] == "S"
 
 
 def pass_through(items, *sizes):

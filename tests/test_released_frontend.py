@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import JPEG
 
 from izzati import file_return
 
@@ -22,7 +23,6 @@ assert version("izzati") == "1.2.3"
 url, js, *path = sys.argv[1:]
 print(ascii(Frontend(url).send(js=json.loads(js), f=open(path[0], "rb") if path else None)))
 """
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\r\n--\r\n\r\n\x00\xff\xd9"
 FILE = ("file", "rex.jpg", "application/octet-stream", JPEG)
 
 
@@ -50,13 +50,6 @@ def send(released):
         return ast.literal_eval(done.stdout.decode("ascii"))
 
     return run
-
-
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "rex.jpg"
-    path.write_bytes(JPEG)
-    return path
 
 
 @pytest.mark.parametrize(

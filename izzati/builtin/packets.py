@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import errno
+import io
 import multiprocessing
 import multiprocessing.util
 import os
@@ -78,7 +79,7 @@ class PacketQueue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         self._require_open()
-        data = reduction.ForkingPickler.dumps(item)
+        data = _pickled(item)
         if self.maxsize > 0:
             self._take_place(block, timeout)
         os.eventfd_write(self._count, 1)
@@ -196,7 +197,7 @@ class _Outbox:
     def forget(self) -> None:
         """After a fork: what waits is the parent's to send."""
         self._lock = threading.Lock()
-        self._waiting: deque[memoryview] = deque()
+        self._waiting: deque[bytes] = deque()
         self._room: select.epoll | None = None
 
     def fileno(self) -> int:
@@ -205,7 +206,7 @@ class _Outbox:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def send(self, data: memoryview, patience: float) -> None:
+    def send(self, data: bytes, patience: float) -> None:
         """Send, or leave it to the background thread if there is no room for so many seconds."""
         with self._lock:
             if self._waiting:
@@ -244,7 +245,7 @@ class _Outbox:
                 if self._closing:
                     self._sender.close()
 
-    def _sent(self, data: memoryview) -> bool:
+    def _sent(self, data: bytes) -> bool:
         try:
             if len(data) <= _INLINE:
                 self._sender.send(data, socket.MSG_DONTWAIT)
@@ -293,7 +294,14 @@ def _flush(outbox: weakref.ref[_Outbox], creator: int) -> None:
         left.flush()
 
 
-def _send_file(sender: socket.socket, data: memoryview) -> None:
+def _pickled(item: Any) -> bytes:
+    """Not by ``ForkingPickler.dumps``: it gives a view, and Python may crash where the garbage collector finds one."""
+    buffer = io.BytesIO()
+    reduction.ForkingPickler(buffer).dump(item)
+    return buffer.getvalue()
+
+
+def _send_file(sender: socket.socket, data: bytes) -> None:
     descriptor = os.memfd_create("izzati item", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:

@@ -7,9 +7,30 @@ what is to be tested. The fixtures ``serve`` and ``install`` are found where a `
 
 import pytest
 
-pytest.register_assert_rewrite("izzati.testing")
+pytest.register_assert_rewrite(
+    *(f"izzati.testing.{suite}" for suite in ("background", "codec", "identify", "server", "storage"))
+)
 
-from izzati.testing.fixtures import Install, install, serve  # noqa: E402 - after the rewriting of assertions is switched on
-from izzati.testing.served import Answer, Served, read_answer, serving  # noqa: E402
+# ruff: noqa: E402 - after the rewriting of assertions is switched on
+from izzati.testing.background import BackgroundSuite
+from izzati.testing.codec import CodecSuite
+from izzati.testing.fixtures import Install, install, serve
+from izzati.testing.identify import IdentifySuite
+from izzati.testing.served import Answer, Served, read_answer, serving
+from izzati.testing.server import ServerSuite
+from izzati.testing.storage import StorageSuite
 
-__all__ = ["Answer", "Install", "Served", "install", "read_answer", "serve", "serving"]
+__all__ = [
+    "Answer",
+    "BackgroundSuite",
+    "CodecSuite",
+    "IdentifySuite",
+    "Install",
+    "Served",
+    "ServerSuite",
+    "StorageSuite",
+    "install",
+    "read_answer",
+    "serve",
+    "serving",
+]
