@@ -229,7 +229,7 @@ def izzati_open(location: str) -> StoredFile | None:
     When: for ``file_return("…")`` and a returned ``pathlib.Path``.
 
     :param location: a path or a URL, from the callback.
-    :raises OSError: if it cannot be opened.
+    :raises OSError: if it cannot be opened; a FileNotFoundError if there is no such file.
     """
     raise NotImplementedError
 

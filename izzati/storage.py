@@ -29,7 +29,7 @@ class Storage:
     def open(self, location: str) -> StoredFile:
         """Open the file at a location of one of the schemes.
 
-        :raises OSError: if it cannot be opened.
+        :raises OSError: if it cannot be opened; a FileNotFoundError if there is no such file.
         """
         raise NotImplementedError(f"{type(self).__name__} does not open files")
 

@@ -514,7 +514,7 @@ class TestRun:
 
 
 @pytest.mark.parametrize("option", ["threads", "head_seconds", "idle_seconds", "block_seconds", "grace_seconds"])
-@pytest.mark.parametrize("value", [0, -1, "many", None])
+@pytest.mark.parametrize("value", [0, -1])
 def test_an_option_that_makes_no_sense_is_refused(option, value):
     with pytest.raises(PluginError, match=f"{option} is a number above 0"):
         Backend(lambda text, data: {}, options={"server": {option: value}})

@@ -519,7 +519,7 @@ class BackgroundSuite:
             process.join(self.seconds)
             return {"alive": process.is_alive()}
 
-        with serving(Backend({"/send": send, "/end": end}, plugins=[plugin])) as served:
+        with serving(Backend({"/send": send, "/end": end}, plugins=[plugin], only=())) as served:
             for name in ("Rex", "Zoë"):
                 answer = served.request(path=f"/send?name={name.replace('ë', '%C3%AB')}")
                 assert (answer.status, answer.json) == (200, {"echo": name, "alive": True})
@@ -537,7 +537,7 @@ class BackgroundSuite:
         """Whoever takes a Backend's server gets a pipe with it, and lets it go when the server is to end."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        backend = Backend(answer_from_the_background, background=True, plugins=[plugin])
+        backend = Backend(answer_from_the_background, background=True, plugins=[plugin], only=())
         handles = backend.run("127.0.0.1", port)
         assert handles is not None
         process, q = handles

@@ -67,7 +67,7 @@ def main():
     module, _, name = {name!r}.partition(":")
     plugin = getattr(importlib.import_module(module), name)(**{options!r})
     callbacks = {{"/echo": echo, "/big": big, "/file": file, "/wait": wait, "/boom": boom, "/h\\u00fctte": echo}}
-    Backend(callbacks, plugins=[plugin], limits=Limits(body={body})).run("127.0.0.1", int(sys.argv[1]))
+    Backend(callbacks, plugins=[plugin], only=(), limits=Limits(body={body})).run("127.0.0.1", int(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ class StorageSuite:
             data[0].read()
             return data[0]
 
-        with serving(Backend(callback, plugins=[plugin])) as served:
+        with serving(Backend(callback, plugins=[plugin], only=())) as served:
             answer = served.request(content, _RAW)
         assert answer.status == 200
         assert _same(answer.body, content)
@@ -291,7 +291,7 @@ class StorageSuite:
 
         contents = [_pattern(seed, 60_000 + seed) for seed in range(_CALLERS)]
         headers = {**_RAW, "Content-Disposition": 'attachment; filename="a.bin"'}
-        with serving(Backend(callback, plugins=[plugin])) as served, ThreadPoolExecutor(_CALLERS) as pool:
+        with serving(Backend(callback, plugins=[plugin], only=())) as served, ThreadPoolExecutor(_CALLERS) as pool:
             answers = list(pool.map(lambda content: served.request(content, headers), contents))
         assert [answer.status for answer in answers] == [200] * _CALLERS
         assert [answer.json for answer in answers] == [hashlib.sha256(content).hexdigest() for content in contents]
@@ -315,7 +315,7 @@ class StorageSuite:
         """Over a real connection, in a body whose length is declared and in a chunked one."""
         _need(plugin, "sink")
         content = _pattern(4, 6 << 20)
-        with serving(Backend(_digest, plugins=[plugin])) as served:
+        with serving(Backend(_digest, plugins=[plugin], only=())) as served:
             answers = [served.request(content, _RAW), served.request(_in_blocks(content), _RAW)]
         assert [(answer.status, answer.json) for answer in answers] == [(200, hashlib.sha256(content).hexdigest())] * 2
 
@@ -327,7 +327,7 @@ class StorageSuite:
         block = _pattern(5, 256 * 1024)
         blocks = 2 * self.memory // len(block) + 8
         headers = {**_RAW, "Content-Length": str(blocks * len(block))}
-        with serving(Backend(_digest, plugins=[plugin])) as served:
+        with serving(Backend(_digest, plugins=[plugin], only=())) as served:
             status, peak = _traced(lambda: served.request((block for _ in range(blocks)), headers).status)
         assert status == 200
         assert peak < self.memory, f"an upload of {blocks * len(block):,} bytes took {peak:,} bytes of memory"
@@ -374,7 +374,7 @@ class StorageSuite:
         begun = _Begun()
         kind = b"multipart/form-data; boundary=b" if form else b"image/png"
         start = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' if form else b""
-        with serving(Backend(_digest, plugins=[begun, plugin])) as served:
+        with serving(Backend(_digest, plugins=[begun, plugin], only=())) as served:
             with served.connect() as sock:
                 sock.sendall(
                     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\nContent-Type: %s\r\n\r\n%s%s"
@@ -477,7 +477,7 @@ class StorageSuite:
         def callback(text: dict[str, Any], data: list[UploadedFile]) -> Any:
             return file_return(data[0].save(location("photo.png")))
 
-        with serving(Backend(callback, plugins=[plugin])) as served:
+        with serving(Backend(callback, plugins=[plugin], only=())) as served:
             answer = served.request(content, _RAW)
         assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
         assert "photo.png" in answer.headers["Content-Disposition"]
@@ -751,7 +751,7 @@ def _handle(
             outcome.set_exception(error)
         return {}
 
-    backend = Backend(callback, plugins=[_Scripted(uploads, held, refuses=False), *plugins])
+    backend = Backend(callback, plugins=[_Scripted(uploads, held, refuses=False), *plugins], only=())
     response = Client(backend).post("/", data=b"x", content_type="application/x-izzati-test", buffered=True)
     assert outcome.done(), f"the callback was not called: {response.status} {response.text}"
     result = outcome.result(0)
@@ -765,7 +765,7 @@ def _refused(plugins: Sequence[Any], uploads: Sequence[tuple[str, Sequence[bytes
     def callback(text: dict[str, Any], data: list[UploadedFile]) -> None:
         raise AssertionError("the request was not refused")
 
-    backend = Backend(callback, plugins=[_Scripted(uploads, held, refuses=held is None), *plugins])
+    backend = Backend(callback, plugins=[_Scripted(uploads, held, refuses=held is None), *plugins], only=())
     response = Client(backend).post("/", data=b"x", content_type="application/x-izzati-test", buffered=True)
     return int(response.status_code)
 
