@@ -526,18 +526,27 @@ def test_a_port_that_is_none_is_refused(port):
         Backend(lambda text, data: {}).listen("127.0.0.1", port)
 
 
-def test_a_thread_that_cannot_be_started_costs_one_connection_not_the_server(serve, monkeypatch, caplog):
-    served = serve(lambda text, data: {})
+def test_requests_wait_where_no_thread_can_be_started_for_them(serve, monkeypatch, caplog):
+    told, go = threading.Event(), threading.Event()
 
     def none_left(thread):
+        told.set()
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", none_left)
-        with served.connect() as sock:
-            assert sock.recv(1) == b""
-    assert served.request().status == 200
-    assert "could not be served: can't start new thread" in caplog.text
+    def callback(text, data):
+        assert go.wait(20)
+
+    served = serve({"/": callback, "/quick": lambda text, data: {}})
+    with served.connect() as slow, served.connect() as quick:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none_left)
+            slow.sendall(EMPTY)
+            assert told.wait(20)
+            quick.sendall(head(path="/quick"))
+        assert read_answer(quick).status == 200
+        go.set()
+        assert read_answer(slow).status == 200
+    assert "no thread can be started" in caplog.text
 
 
 def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):

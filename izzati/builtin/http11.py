@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import random
 import re
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import h11
@@ -22,7 +26,7 @@ from izzati import BLOCK, Problem
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Connection", "FileWrapper", "Timeouts"]
+__all__ = ["Connection", "FileWrapper", "Progress", "Timeouts", "Waiter"]
 
 log = logging.getLogger("izzati.server")
 
@@ -35,6 +39,12 @@ DRAIN_SECONDS = 5.0
 
 _SLOWEST = 1024
 """Bytes a second that a caller must send of a body, measured over ``Timeouts.block`` seconds of waiting."""
+
+EARLY = 64 * 1024
+"""Bytes of a body that are taken before the application is called; a longer one it must ask for."""
+
+_LINGER = 0.001
+"""Seconds for which a worker waits for the next request of a connection before it looks for other work."""
 
 _BODYLESS = (204, 304)
 _UNREAD = (h11.SEND_BODY, h11.ERROR)
@@ -74,72 +84,187 @@ class FileWrapper:
         self.file.close()
 
 
+class Progress(Enum):
+    """How far the next request has arrived."""
+
+    WAITING = "more must arrive"
+    READY = "it can be answered"
+    GONE = "the caller sends nothing more"
+
+
+class Waiter(Protocol):
+    """What a connection needs of the server that it belongs to."""
+
+    @property
+    def stopping(self) -> bool:
+        """True once no further requests are taken."""
+
+    @property
+    def lingers(self) -> bool:
+        """True if a thread may wait for a connection's next request."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """While a thread does nothing but wait for its caller."""
+
+
 class Connection:
     """Requests and answers of one connection, in turn.
 
+    It belongs to one thread at a time: to the selector's, which calls :meth:`receive` until a request is ready, and
+    then to a worker's, which calls :meth:`answer`.
+
+    :param number: the server's, for this connection.
     :param sock: a connected socket; closed at the end.
-    :param environ: what is the same in every request of this server.
-    :param closing: True once the server takes no further requests.
+    :param environ: what is the same in every request of this connection.
+    :param server: told when a thread waits, and asked whether it may, and whether further requests are taken.
     """
 
     def __init__(
         self,
+        number: int,
         sock: socket.socket,
         app: Callable[..., Iterable[bytes]],
         environ: dict[str, Any],
         timeouts: Timeouts,
-        closing: Callable[[], bool],
+        server: Waiter,
     ) -> None:
-        self._socket = sock
+        self.number = number
+        self.socket = sock
+        #: when the server will look at its deadline, at the latest
+        self.noted = math.inf
         self._app = app
         self._environ = environ
         self._timeouts = timeouts
-        self._closing = closing
+        self._server = server
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
-        self._head: tuple[str, list[tuple[str, str]]] | None = None
-        self._started = False
         self._last = False
-        self._method = b""
-        #: True while no request is under way
-        self.idle = True
         #: True until the first answer
         self.fresh = True
-        self._waited = 0.0
-        self._waited_for = 0
+        self._begin()
+        self.deadline = time.monotonic() + timeouts.head
 
-    def serve(self) -> None:
-        """Answer requests until either side is done with the connection."""
-        with self._socket:
-            try:
-                while self._answer_next() and not self._closing():
-                    self._http.start_next_cycle()
-                    self.fresh = False
-            except (ConnectionLost, OSError) as error:
-                log.debug("connection lost: %s", error)
+    def _begin(self) -> None:
+        """Before each request."""
+        self._request: h11.Request | None = None
+        self._problem: Problem | None = None
+        self._early: deque[bytes] = deque()
+        self._early_size = 0
+        self._head: tuple[str, list[tuple[str, str]]] | None = None
+        self._started = False
+        self._waited, self._waited_for = 0.0, 0
+        #: True while no byte of the next request has arrived
+        self.idle = True
+        #: until when something must have arrived, as time.monotonic() counts
+        self.deadline = time.monotonic() + self._timeouts.idle
 
-    def hang_up(self) -> None:
-        """Take no more requests. One that has arrived is still answered."""
-        _quietly(self._socket.shutdown, socket.SHUT_RD)
+    def receive(self) -> Progress:
+        """Take what has arrived, without waiting."""
+        self.socket.settimeout(0)
+        try:
+            return self._take(self.socket.recv(EARLY))
+        except BlockingIOError:
+            return Progress.WAITING
+        except OSError:
+            return Progress.GONE
 
-    def forget(self) -> None:
-        """Close this process's copy of the socket; the connection goes on in another."""
-        self._socket.close()
+    def expire(self) -> Progress:
+        """The deadline has passed."""
+        if self._request is None:
+            if self.idle:
+                return Progress.GONE
+            self._problem = Problem(
+                408, f"The request's headers did not arrive within {self._timeouts.head:g} seconds."
+            )
+        elif self._early_size - self._waited_for < _SLOWEST * self._timeouts.block:
+            self._problem = self._too_slow()
+        else:
+            self._waited_for = self._early_size
+            self.deadline = time.monotonic() + self._timeouts.block
+            return Progress.WAITING
+        return Progress.READY
+
+    def answer(self) -> bool:
+        """Answer the request that is ready, and those that follow at once.
+
+        :returns: True if the connection goes on, and more must arrive first. Else it is to be closed.
+        """
+        try:
+            while self._answer_one() and not self._server.stopping:
+                self.fresh = False
+                self._http.start_next_cycle()
+                self._begin()
+                progress = self._advance()
+                if progress is Progress.WAITING:
+                    progress = self._linger()
+                if progress is Progress.WAITING:
+                    return True
+                if progress is Progress.GONE:
+                    break
+        except (ConnectionLost, OSError) as error:
+            log.debug("connection lost: %s", error)
+        except Exception:
+            log.exception("a connection failed")
+        return False
 
     def cut(self) -> None:
         """End the connection, whatever is under way."""
-        _quietly(self._socket.shutdown, socket.SHUT_RDWR)
+        _quietly(self.socket.shutdown, socket.SHUT_RDWR)
 
-    def _answer_next(self) -> bool:
-        """Answer one request; True if another may follow."""
-        self._head = None
-        self._started = False
-        self._method = b""
-        self._waited, self._waited_for = 0.0, 0
+    def _take(self, data: bytes) -> Progress:
+        if not data and self._request is not None:
+            self._problem = _ended_early()
+            return Progress.READY
+        if self.idle and data:
+            self.idle = False
+            self.deadline = time.monotonic() + self._timeouts.head
+        self._http.receive_data(data)
+        return self._advance()
+
+    def _advance(self) -> Progress:
+        """See what the bytes that have arrived amount to."""
         try:
-            request = self._read_head()
-            if request is None:
-                return False
-            environ = self._request_environ(request)
+            if self._request is None:
+                event = self._next_event()
+                if event is h11.NEED_DATA:
+                    return Progress.WAITING
+                if not isinstance(event, h11.Request):
+                    return Progress.GONE
+                self.idle = False
+                self._request = event
+                if sum(len(name) + len(value) + 4 for name, value in event.headers) + len(event.target) > HEAD:
+                    raise _too_long()  # h11 looks only while they are incomplete
+                self.deadline = time.monotonic() + self._timeouts.block
+                if self._http.they_are_waiting_for_100_continue or _declared(event) > EARLY:
+                    return Progress.READY  # whether the body is wanted at all must be known first
+            while self._early_size < EARLY:
+                event = self._next_event()
+                if event is h11.NEED_DATA:
+                    return Progress.WAITING
+                if not isinstance(event, h11.Data):
+                    return Progress.READY
+                self._early.append(bytes(event.data))
+                self._early_size += len(event.data)
+        except Problem as problem:
+            self._problem = problem
+        return Progress.READY
+
+    def _linger(self) -> Progress:
+        """Wait for a moment, if there is nothing else to do: callers often send the next request at once."""
+        if not self._server.lingers:
+            return Progress.WAITING
+        self.socket.settimeout(_LINGER)
+        try:
+            return self._take(self.socket.recv(EARLY))
+        except TimeoutError:
+            return Progress.WAITING
+
+    def _answer_one(self) -> bool:
+        """Answer one request; True if another may follow."""
+        try:
+            if self._problem is not None:
+                raise self._problem
+            assert self._request is not None
+            environ = self._request_environ(self._request)
         except Problem as problem:
             self._refuse(problem)
             return False
@@ -149,35 +274,6 @@ class Connection:
         if self._http.their_state in _UNREAD:
             self._drain()
         return False
-
-    def _read_head(self) -> h11.Request | None:
-        self.idle = not self._http.trailing_data[0]
-        patience = self._timeouts.idle if self.idle and not self.fresh else self._timeouts.head
-        deadline = time.monotonic() + patience
-        while True:
-            event = self._next_event()
-            if isinstance(event, h11.Request):
-                self.idle = False
-                self._method = event.method
-                if sum(len(name) + len(value) + 4 for name, value in event.headers) + len(event.target) > HEAD:
-                    raise _too_long()  # h11 looks only while they are incomplete
-                return event
-            if event is not h11.NEED_DATA:
-                return None  # closed by the caller
-            left = deadline - time.monotonic()
-            try:
-                if left <= 0:
-                    raise TimeoutError
-                self._receive(left)
-            except TimeoutError:
-                if self.idle:
-                    return None
-                raise Problem(
-                    408, f"The request's headers did not arrive within {self._timeouts.head:g} seconds."
-                ) from None
-            if self.idle and self._http.trailing_data[0]:
-                self.idle = False
-                deadline = time.monotonic() + self._timeouts.head
 
     def _next_event(self) -> Any:
         try:
@@ -190,18 +286,13 @@ class Connection:
                 error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {reason}. Use an HTTP library."
             ) from error
 
-    def _receive(self, seconds: float) -> int:
-        """Take what has arrived; 0 if the caller has closed its side."""
-        self._socket.settimeout(seconds)
-        data = self._socket.recv(BLOCK)
-        self._http.receive_data(data)
-        return len(data)
-
     def next_data(self) -> bytes | bytearray:
         """The next bytes of the request's body; empty at its end.
 
         :raises Problem: 408 if they take too long, 400 if they break the protocol or end too early.
         """
+        if self._early:
+            return self._early.popleft()
         if self._http.their_state not in _UNREAD:
             return b""
         if self._http.they_are_waiting_for_100_continue and not self._started:
@@ -216,15 +307,22 @@ class Connection:
 
     def _await_more(self) -> None:
         """Receive more of the body, from a caller that does not dawdle: at least 1 KiB in each second of waiting."""
-        started = time.monotonic()
+        self.socket.settimeout(0)
         try:
-            received = self._receive(max(0.001, self._timeouts.block - self._waited))
-        except TimeoutError:
-            raise self._too_slow() from None
-        if not received:
-            raise Problem(400, "The connection ended before the body did. Send as much as the headers declare.")
-        self._waited += time.monotonic() - started
-        self._waited_for += received
+            data = self.socket.recv(BLOCK)
+        except BlockingIOError:
+            started = time.monotonic()
+            self.socket.settimeout(max(0.001, self._timeouts.block - self._waited))
+            try:
+                with self._server.waiting():
+                    data = self.socket.recv(BLOCK)
+            except TimeoutError:
+                raise self._too_slow() from None
+            self._waited += time.monotonic() - started
+        if not data:
+            raise _ended_early()
+        self._http.receive_data(data)
+        self._waited_for += len(data)
         if self._waited >= self._timeouts.block:
             if self._waited_for < _SLOWEST * self._waited:
                 raise self._too_slow()
@@ -317,12 +415,13 @@ class Connection:
         status, headers = self._head
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         names = {name.lower() for name, _ in fields}
-        self._bodyless = self._method == b"HEAD" or int(status[:3]) in _BODYLESS
+        is_head = self._request is not None and self._request.method == b"HEAD"
+        self._bodyless = is_head or int(status[:3]) in _BODYLESS
         if length is not None and b"content-length" not in names and not self._bodyless:
             fields.append((b"Content-Length", b"%d" % length))
         if b"date" not in names:
             fields.append((b"Date", _date(int(time.time()))))
-        if self._last or self._closing() or not self._body_is_over():
+        if self._last or self._server.stopping or not self._body_is_over():
             fields.append((b"Connection", b"close"))
         head = self._http.send(h11.Response(status_code=int(status[:3]), headers=fields, reason=status[4:]))
         self._started = True
@@ -338,9 +437,10 @@ class Connection:
         self._write(self._start(length))
         if not self._bodyless and length:
             self._http.send_with_data_passthrough(h11.Data(data=_Segment(length)))  # type: ignore[arg-type]
-            self._socket.settimeout(self._timeouts.block)
+            self.socket.settimeout(self._timeouts.block)
             try:
-                sent = self._socket.sendfile(answer.file, answer.file.tell(), length)
+                with self._server.waiting():
+                    sent = self.socket.sendfile(answer.file, answer.file.tell(), length)
             except OSError as error:
                 raise ConnectionLost(error) from error
             if sent != length:
@@ -374,23 +474,31 @@ class Connection:
         return self._http.their_state not in _UNREAD
 
     def _drain(self) -> None:
-        _quietly(self._socket.shutdown, socket.SHUT_WR)
+        _quietly(self.socket.shutdown, socket.SHUT_WR)
         left = DRAIN_BYTES
         deadline = time.monotonic() + DRAIN_SECONDS
-        while left > 0 and (seconds := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(seconds)
-            received = len(self._socket.recv(BLOCK))
-            if not received:
-                break
-            left -= received
+        with self._server.waiting():
+            while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+                self.socket.settimeout(seconds)
+                received = len(self.socket.recv(BLOCK))
+                if not received:
+                    break
+                left -= received
 
     def _write(self, data: bytes) -> None:
-        # sendall counts its timeout over the whole; a slow caller shall have it for each block.
-        self._socket.settimeout(self._timeouts.block)
         view = memoryview(data)
         try:
-            for start in range(0, len(view), BLOCK):
-                self._socket.sendall(view[start : start + BLOCK])
+            self.socket.settimeout(0)
+            try:
+                sent = self.socket.send(view)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(view):
+                # sendall counts its timeout over the whole; a slow caller shall have it for each block.
+                self.socket.settimeout(self._timeouts.block)
+                with self._server.waiting():
+                    for start in range(sent, len(view), BLOCK):
+                        self.socket.sendall(view[start : start + BLOCK])
         except OSError as error:
             raise ConnectionLost(error) from error
 
@@ -438,6 +546,15 @@ def _split_target(target: str) -> tuple[str, str]:
             raise Problem(400, "The request's target is neither a path nor a URL.")
         path = parts.path or "/"
     return path, query
+
+
+def _declared(request: h11.Request) -> int:
+    """The length of the body that the headers declare; 0 if they declare none, or are yet to be refused."""
+    return next((int(value) for name, value in request.headers if name == b"content-length"), 0)
+
+
+def _ended_early() -> Problem:
+    return Problem(400, "The connection ended before the body did. Send as much as the headers declare.")
 
 
 def _too_long() -> Problem:

@@ -1,32 +1,26 @@
-"""The built-in server: HTTP/1.1 by h11, a thread for each connection."""
+"""The built-in server: where it listens, and its options."""
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
-import selectors
 import socket
 import sys
-import threading
-import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 from izzati import Listen, hookimpl
-from izzati.builtin.http11 import Connection, FileWrapper, Timeouts
+from izzati.builtin.http11 import Timeouts
 from izzati.builtin.ports import holder
+from izzati.builtin.reactor import Reactor
 
 __all__ = ["ThreadServer"]
-
-log = logging.getLogger("izzati.server")
 
 
 class ThreadServer:
     """Serves a WSGI application; bodies stream both ways.
 
-    :param threads: connections served at once. Beyond it an idle connection gives way, else new ones wait.
+    :param threads: requests answered at once, not counting those that wait for their callers. More wait their turn.
     :param head_seconds: how long a caller may take to send a request's line and headers.
     :param idle_seconds: how long a connection may stay open between two requests.
     :param block_seconds: over which a body must come at 1 KiB a second at least; and how long a caller may take to
@@ -37,7 +31,7 @@ class ThreadServer:
 
     def __init__(
         self,
-        threads: int = 256,
+        threads: int = 64,
         head_seconds: float = 10,
         idle_seconds: float = 60,
         block_seconds: float = 10,
@@ -51,165 +45,23 @@ class ThreadServer:
         self._grace = grace_seconds
 
     @hookimpl
-    def izzati_serve(self, app: Any, listen: Listen) -> _Server:
-        return _Server(app, _bound(listen), self._threads, self._timeouts, self._grace)
+    def izzati_serve(self, app: Any, listen: Listen) -> Reactor:
+        reactor = Reactor(app, _bound(listen), self._threads, self._timeouts, self._grace)
+        _reactors.add(reactor)
+        return reactor
 
 
-_servers: weakref.WeakSet[_Server] = weakref.WeakSet()
+_reactors: weakref.WeakSet[Reactor] = weakref.WeakSet()
 
 
 def _leave_to_parent() -> None:
     """In a forked process: its sockets would keep the port, and connections open that its parent has closed."""
-    for server in _servers:
-        server.forget()
+    for reactor in _reactors:
+        reactor.forget()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
-
-
-class _Server:
-    def __init__(
-        self, app: Any, listeners: list[socket.socket], threads: int, timeouts: Timeouts, grace: float
-    ) -> None:
-        self._app = app
-        self._listeners = listeners
-        self._timeouts = timeouts
-        self._grace = grace
-        self._slots = threading.Semaphore(threads)
-        self._lock = threading.Lock()
-        self._connections: dict[threading.Thread, Connection] = {}
-        self._stopping = threading.Event()
-        self._waker, self._wakened = socket.socketpair()
-        _servers.add(self)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        host, port = self._listeners[0].getsockname()[:2]
-        return host, port
-
-    def serve(self, ready: Callable[[], object] = lambda: None) -> None:
-        with selectors.DefaultSelector() as selector:
-            for listener in self._listeners:
-                selector.register(listener, selectors.EVENT_READ)
-            selector.register(self._wakened, selectors.EVENT_READ)
-            ready()
-            try:
-                while not self._stopping.is_set():
-                    for key, _ in selector.select():
-                        if key.fileobj is not self._wakened:
-                            self._accept(key.fileobj)
-            finally:
-                self._stopping.set()
-                for listener in self._listeners:
-                    listener.close()
-                self._finish()
-                self._waker.close()
-                self._wakened.close()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        try:
-            self._waker.send(b"\0")
-        except OSError:
-            pass  # it has stopped
-
-    def forget(self) -> None:
-        """Close this process's copies of all sockets."""
-        for sock in (*self._listeners, self._waker, self._wakened):
-            sock.close()
-        for connection in self._connections.values():
-            connection.forget()
-
-    def _accept(self, listener: Any) -> None:
-        if not self._free_slot():
-            return
-        try:
-            sock, address = listener.accept()
-        except OSError as error:
-            self._slots.release()
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                log.error("no file descriptor is left for another connection")
-                self._hang_up_one()
-                self._stopping.wait(0.1)
-            return
-        try:
-            self._start(sock, address)
-        except (OSError, RuntimeError) as error:  # the caller has gone already, or no thread can be started
-            log.error("a connection could not be served: %s", error)
-            sock.close()
-            self._slots.release()
-            self._hang_up_one()
-
-    def _start(self, sock: socket.socket, address: Any) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, self._app, self._environ(sock, address), self._timeouts, self._stopping.is_set)
-        thread = threading.Thread(target=self._run, args=(connection,), name=f"izzati {address[0]}", daemon=True)
-        with self._lock:
-            self._connections[thread] = connection
-        try:
-            thread.start()
-        except RuntimeError:
-            with self._lock:
-                del self._connections[thread]
-            raise
-
-    def _run(self, connection: Connection) -> None:
-        try:
-            connection.serve()
-        finally:
-            with self._lock:
-                del self._connections[threading.current_thread()]
-            self._slots.release()
-
-    def _free_slot(self) -> bool:
-        """Wait until another connection may be served; False if the server stops instead."""
-        while not self._slots.acquire(timeout=0.05):
-            if self._stopping.is_set():
-                return False
-            self._hang_up_one()
-        return True
-
-    def _hang_up_one(self) -> None:
-        with self._lock:
-            idle = next(
-                (connection for connection in self._connections.values() if connection.idle and not connection.fresh),
-                None,
-            )
-        if idle is not None:
-            idle.hang_up()
-
-    def _finish(self) -> None:
-        deadline = time.monotonic() + self._grace
-        with self._lock:
-            under_way = dict(self._connections)
-        for connection in under_way.values():
-            if connection.idle:
-                connection.hang_up()
-        for thread in under_way:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        for thread, connection in under_way.items():
-            if thread.is_alive():
-                log.error("a request was still under way after %g seconds, and was cut off", self._grace)
-                connection.cut()
-
-    def _environ(self, sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
-        host, port = sock.getsockname()[:2]
-        return {
-            "SCRIPT_NAME": "",
-            "SERVER_NAME": host,
-            "SERVER_PORT": str(port),
-            "SERVER_SOFTWARE": "izzati",
-            "REMOTE_ADDR": address[0],
-            "REMOTE_PORT": str(address[1]),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            "wsgi.file_wrapper": FileWrapper,
-        }
 
 
 def _bound(listen: Listen) -> list[socket.socket]:

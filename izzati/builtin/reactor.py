@@ -1,0 +1,383 @@
+"""The reactor: connections wait in a selector, and what has arrived is answered by one thread or by many."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import itertools
+import logging
+import math
+import select
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from izzati.builtin.http11 import Connection, FileWrapper, Progress, Timeouts
+from izzati.builtin.pool import Pool
+
+__all__ = ["Reactor"]
+
+log = logging.getLogger("izzati.server")
+
+_MOMENT = 0.01
+"""Seconds that an answer may take before another thread goes on with the rest."""
+
+_WARY = 1.0
+"""Seconds after such an answer in which every answer gets a thread of the pool."""
+
+_QUIET = 20
+"""Moments without an answer under way after which nobody looks for slow ones any more."""
+
+
+class Reactor:
+    """Accepts connections, receives their requests, and has them answered.
+
+    What a connection waits for costs no thread: the next request, the rest of one, up to 64 KiB of a body. One thread,
+    the leader, does all by turns: as long as nothing blocks, one does more than many, which would only wait for each
+    other at the interpreter's lock. When an answer takes longer than a moment, or waits for its caller, another thread
+    becomes the leader, and for a while the threads of a pool answer.
+
+    :param listeners: listening sockets.
+    :param threads: how many requests may be answered at once.
+    :param grace: seconds that requests in flight may take once it was told to stop.
+    """
+
+    def __init__(
+        self, app: Any, listeners: list[socket.socket], threads: int, timeouts: Timeouts, grace: float
+    ) -> None:
+        self._app = app
+        self._listeners = listeners
+        self._timeouts = timeouts
+        self._grace = grace
+        self._pool = Pool(threads)
+        self._selector = selectors.DefaultSelector()
+        # Sockets, since they can be written to by a signal's handler, which must not wait for a lock.
+        self._waker, self._wakened = socket.socketpair()
+        self._alarm, self._alarmed = socket.socketpair()
+        for sock in (self._waker, self._wakened, self._alarm, self._alarmed):
+            sock.setblocking(False)
+        self._stopping = False
+        #: connections that the selector watches, by number
+        self._watched: dict[int, Connection] = {}
+        #: those of which a request has arrived, and that nobody answers yet; they are watched still
+        self._ready: deque[Connection] = deque()
+        #: those that a thread has which does not lead
+        self._answered: dict[int, Connection] = {}
+        #: those that such a thread gives back
+        self._returned: deque[Connection] = deque()
+        #: when to look at which connection, by number; its own deadline may have moved since
+        self._deadlines: list[tuple[float, int]] = []
+        self._numbers = itertools.count()
+        #: guards the next four
+        self._lock = threading.Lock()
+        #: counts the leaders
+        self._term = 0
+        self._leader: threading.Thread | None = None
+        #: what the leader answers, and since when
+        self._current: Connection | None = None
+        self._since = 0.0
+        self._wary_until = 0.0
+        self._watching = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self._listeners[0].getsockname()[:2]
+        return host, port
+
+    def serve(self, ready: Callable[[], object] = lambda: None) -> None:
+        for listener in self._listeners:
+            self._selector.register(listener, selectors.EVENT_READ)
+        self._selector.register(self._wakened, selectors.EVENT_READ)
+        ready()
+        try:
+            with self._lock:
+                self._start_leader()
+            self._oversee()
+        finally:
+            self.stop()
+            self._finish(time.monotonic() + self._grace)
+            self._selector.close()
+            for sock in (self._waker, self._wakened, self._alarm, self._alarmed):
+                sock.close()
+
+    def stop(self) -> None:
+        self._stopping = True
+        _ring(self._waker)
+        _ring(self._alarm)
+
+    def forget(self) -> None:
+        """Close this process's copies of all sockets."""
+        self._selector.close()
+        for sock in (*self._listeners, self._waker, self._wakened, self._alarm, self._alarmed):
+            sock.close()
+        for connection in (*self._watched.values(), *self._answered.values()):
+            connection.socket.close()
+
+    @property
+    def lingers(self) -> bool:
+        """True if the thread that has answered may wait for the same connection's next request."""
+        return self._current is None and not self._pool.backlog
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While a thread does nothing but wait for its caller, others may work."""
+        if self._current is not None and threading.current_thread() is self._leader:
+            self._replace_leader()
+        with self._pool.waiting():
+            yield
+
+    # What the thread does that was told to serve
+
+    def _oversee(self) -> None:
+        """Look for answers that take long, while there are any; returns when it is to stop."""
+        while not self._stopping:
+            self._watching = False
+            if self._current is None:
+                select.select([self._alarmed], [], [])
+            self._watching = True
+            quiet = 0
+            while quiet < _QUIET and not self._stopping:
+                select.select([], [], [], _MOMENT) if sys.platform != "win32" else time.sleep(_MOMENT)
+                _hear(self._alarmed)
+                quiet = quiet + 1 if self._current is None else 0
+                if self._is_held_up():
+                    self._replace_leader()
+
+    def _is_held_up(self) -> bool:
+        return self._current is not None and time.monotonic() - self._since > _MOMENT
+
+    def _start_leader(self) -> None:
+        leader = threading.Thread(target=self._lead, args=(self._term + 1,), name="izzati leader", daemon=True)
+        leader.start()
+        self._term += 1
+        self._leader = leader
+
+    def _replace_leader(self) -> None:
+        """The leader goes on with its answer alone."""
+        with self._lock:
+            if self._current is None:
+                return
+            if self._stopping:
+                self._term, self._leader = self._term + 1, None
+            else:
+                try:
+                    self._start_leader()
+                except RuntimeError as error:
+                    log.error("no thread can be started, so others wait for a request that takes long: %s", error)
+                    return
+            connection, self._current = self._current, None
+            self._wary_until = time.monotonic() + _WARY
+            self._unwatch(connection)
+            self._answered[connection.number] = connection
+
+    # What the leader does
+
+    def _lead(self, term: int) -> None:
+        with self._lock:
+            pass  # until whoever started this thread has written down that it leads
+        while not self._stopping:
+            while self._ready:
+                connection = self._ready.popleft()
+                if time.monotonic() < self._wary_until:
+                    self._hand_over(connection)
+                elif not self._answer_at_once(connection, term):
+                    return
+            self._select()
+
+    def _answer_at_once(self, connection: Connection, term: int) -> bool:
+        """True if this thread still leads afterwards."""
+        with self._lock:
+            self._current, self._since = connection, time.monotonic()
+        if not self._watching:
+            _ring(self._alarm)
+        goes_on = connection.answer()
+        with self._lock:
+            leads = self._term == term
+            if leads:
+                self._current = None
+        if not leads:
+            self._give_back(connection, goes_on)
+        elif goes_on:
+            self._note(connection)
+        else:
+            self._close(connection)
+        return leads
+
+    def _select(self) -> None:
+        for key, _ in self._selector.select(self._patience()):
+            if key.data is not None:
+                self._advance(key.data, key.data.receive())
+            elif key.fileobj is self._wakened:
+                _hear(self._wakened)
+            else:
+                self._accept(key.fileobj)
+        while self._returned:
+            connection = self._returned.popleft()
+            del self._answered[connection.number]
+            self._watch(connection)
+        self._expire()
+        self._pool.tend()
+
+    def _patience(self) -> float | None:
+        """Seconds until something must be looked at, even if nothing arrives."""
+        if self._pool.backlog:
+            return _MOMENT
+        return max(0.0, self._deadlines[0][0] - time.monotonic()) if self._deadlines else None
+
+    def _accept(self, listener: Any) -> None:
+        for _ in range(64):  # then those that are connected have their turn
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    log.error("no file descriptor is left for another connection")
+                    self._hang_up_one()
+                    time.sleep(_MOMENT)
+                return
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                environ = _environ(sock, address)
+            except OSError:
+                sock.close()  # the caller has gone already
+                continue
+            self._watch(Connection(next(self._numbers), sock, self._app, environ, self._timeouts, self))
+
+    def _advance(self, connection: Connection, progress: Progress) -> None:
+        """Go on with a connection that is watched."""
+        if progress is Progress.READY:
+            self._ready.append(connection)
+        elif progress is Progress.GONE:
+            self._close(connection)
+        else:
+            self._note(connection)
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, number = heapq.heappop(self._deadlines)
+            connection = self._watched.get(number) or self._answered.get(number)
+            if connection is not None:
+                connection.noted = math.inf
+            if number in self._watched:
+                due = self._watched[number].deadline <= now
+                self._advance(self._watched[number], self._watched[number].expire() if due else Progress.WAITING)
+
+    def _hang_up_one(self) -> None:
+        """Close the connection that has been idle for longest."""
+        idle = [connection for connection in self._watched.values() if connection.idle and not connection.fresh]
+        if idle:
+            self._close(min(idle, key=lambda connection: connection.deadline))
+
+    # Connections on their way between the selector and threads
+
+    def _watch(self, connection: Connection) -> None:
+        self._watched[connection.number] = connection
+        self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+        self._note(connection)
+
+    def _unwatch(self, connection: Connection) -> None:
+        del self._watched[connection.number]
+        self._selector.unregister(connection.socket)
+
+    def _note(self, connection: Connection) -> None:
+        if connection.deadline < connection.noted:
+            connection.noted = connection.deadline
+            heapq.heappush(self._deadlines, (connection.deadline, connection.number))
+
+    def _close(self, connection: Connection) -> None:
+        self._unwatch(connection)
+        connection.socket.close()
+
+    def _hand_over(self, connection: Connection) -> None:
+        self._unwatch(connection)
+        self._answered[connection.number] = connection
+        self._pool.submit(partial(self._answer, connection))
+
+    def _answer(self, connection: Connection) -> None:
+        goes_on = False
+        try:
+            goes_on = connection.answer()
+        finally:
+            self._give_back(connection, goes_on)
+
+    def _give_back(self, connection: Connection, goes_on: bool) -> None:
+        if goes_on:
+            self._returned.append(connection)
+        else:
+            del self._answered[connection.number]
+            connection.socket.close()
+        if goes_on or self._stopping:
+            _ring(self._waker)
+
+    def _finish(self, deadline: float) -> None:
+        """Answer what has arrived, and end."""
+        while (leader := self._leader) is not None and leader.is_alive():
+            leader.join(_MOMENT)
+            if self._is_held_up():
+                self._replace_leader()
+        for listener in self._listeners:
+            self._selector.unregister(listener)
+            listener.close()
+        while self._ready:
+            self._hand_over(self._ready.popleft())
+        for connection in tuple(self._watched.values()):
+            self._close(connection)
+        while self._answered and (left := deadline - time.monotonic()) > 0:
+            self._selector.select(min(0.05, left))
+            _hear(self._wakened)
+            while self._returned:
+                self._give_back(self._returned.popleft(), goes_on=False)
+            self._pool.tend()
+        if self._answered:
+            log.error("a request was still under way after %g seconds, and was cut off", self._grace)
+        for connection in tuple(self._answered.values()):
+            connection.cut()
+        self._pool.close(deadline)
+
+    @property
+    def stopping(self) -> bool:
+        """True once no further requests are taken."""
+        return self._stopping
+
+
+def _environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
+    """What is the same for every request of a connection (PEP 3333)."""
+    host, port = sock.getsockname()[:2]
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_SOFTWARE": "izzati",
+        "REMOTE_ADDR": address[0],
+        "REMOTE_PORT": str(address[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+    }
+
+
+def _ring(bell: socket.socket) -> None:
+    try:
+        bell.send(b"\0")
+    except OSError:
+        pass  # it rings already, or nobody listens any more
+
+
+def _hear(bell: socket.socket) -> None:
+    try:
+        bell.recv(4096)
+    except BlockingIOError:
+        pass
