@@ -102,7 +102,7 @@ def test_the_house_stays_small():
     beside_the_core = ("izzati.builtin", "izzati.cli", "izzati.testing")
     assert sum(count for name, count in lines.items() if not name.startswith(beside_the_core)) < 1900
     # A contract suite is one class, and what its tests share.
-    assert max(count for name, count in lines.items() if not name.startswith("izzati.testing")) < 350
+    assert max(count for name, count in lines.items() if not name.startswith("izzati.testing")) < 400
 
 
 def lines_of_code(name):

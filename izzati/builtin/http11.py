@@ -10,23 +10,24 @@ import re
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
 
 import h11
 from werkzeug.http import http_date
 
 from izzati import BLOCK, Problem
+from izzati.builtin.environ import request_environ
+from izzati.builtin.streams import BodyStream, FileWrapper, Segment
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Connection", "FileWrapper", "Progress", "Timeouts", "Waiter"]
+__all__ = ["Connection", "Progress", "Timeouts", "Waiter"]
 
 log = logging.getLogger("izzati.server")
 
@@ -67,21 +68,6 @@ class Timeouts:
 
 class ConnectionLost(Exception):
     """The caller is gone, or takes nothing more."""
-
-
-class FileWrapper:
-    """``wsgi.file_wrapper`` (PEP 3333): a file that leaves by sendfile where the system can."""
-
-    def __init__(self, file: IO[bytes], block_size: int = BLOCK) -> None:
-        self.file = file
-        self.block_size = block_size
-
-    def __iter__(self) -> Iterator[bytes]:
-        while block := self.file.read(self.block_size):
-            yield block
-
-    def close(self) -> None:
-        self.file.close()
 
 
 class Progress(Enum):
@@ -264,7 +250,8 @@ class Connection:
             if self._problem is not None:
                 raise self._problem
             assert self._request is not None
-            environ = self._request_environ(self._request)
+            body = io.BufferedReader(BodyStream(self.next_data), EARLY)
+            environ = request_environ(self._environ, self._request, body)
         except Problem as problem:
             self._refuse(problem)
             return False
@@ -332,34 +319,6 @@ class Connection:
         return Problem(
             408, f"The body came more slowly than {_SLOWEST >> 10} KiB a second, over {self._timeouts.block:g} seconds."
         )
-
-    def _request_environ(self, request: h11.Request) -> dict[str, Any]:
-        path, query = _split_target(request.target.decode("ascii"))
-        environ = {
-            **self._environ,
-            "REQUEST_METHOD": request.method.decode("ascii"),
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-            "QUERY_STRING": query,
-            "SERVER_PROTOCOL": f"HTTP/{request.http_version.decode('ascii')}",
-            "wsgi.input": io.BufferedReader(_BodyStream(self), 64 * 1024),
-        }
-        for raw_name, raw_value in request.headers:
-            if b"_" in raw_name:
-                continue  # would be taken for the header of the same name with a hyphen
-            name = raw_name.decode("ascii").upper().replace("-", "_")
-            value = raw_value.decode("latin-1")
-            if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-                if environ.setdefault(name, value) != value:
-                    raise Problem(400, "The request has two different headers Content-Type. Send one.")
-                continue
-            key = f"HTTP_{name}"
-            environ[key] = f"{environ[key]},{value}" if key in environ else value
-        chunked = "HTTP_TRANSFER_ENCODING" in environ
-        if chunked and "CONTENT_LENGTH" in environ:
-            # A proxy in front may believe the other one, and see a second request where there is none (RFC 9112 §6.1).
-            raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
-        environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
-        return environ
 
     def _respond(self, environ: dict[str, Any]) -> None:
         answer: Iterable[bytes] = ()
@@ -436,7 +395,7 @@ class Connection:
             return False
         self._write(self._start(length))
         if not self._bodyless and length:
-            self._http.send_with_data_passthrough(h11.Data(data=_Segment(length)))  # type: ignore[arg-type]
+            self._http.send_with_data_passthrough(h11.Data(data=Segment(length)))  # type: ignore[arg-type]
             self.socket.settimeout(self._timeouts.block)
             try:
                 with self._server.waiting():
@@ -501,51 +460,6 @@ class Connection:
                         self.socket.sendall(view[start : start + BLOCK])
         except OSError as error:
             raise ConnectionLost(error) from error
-
-
-class _BodyStream(io.RawIOBase):
-    """A request's body as ``wsgi.input``; what a read needs is received when it is read."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._left:
-            self._left = memoryview(self._connection.next_data())
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-
-class _Segment:
-    """Stands for bytes that go around h11, which only counts them."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-
-def _split_target(target: str) -> tuple[str, str]:
-    """Path and query of a request's target (RFC 9112 §3.2): a path, a whole URL, or ``*``."""
-    if target == "*":
-        return "/", ""
-    path, _, query = target.partition("?")
-    if not path.startswith("/"):
-        try:
-            parts = urlsplit(path)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https"):
-            raise Problem(400, "The request's target is neither a path nor a URL.")
-        path = parts.path or "/"
-    return path, query
 
 
 def _declared(request: h11.Request) -> int:

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from izzati.builtin.http11 import Connection, FileWrapper, Progress, Timeouts
+from izzati.builtin.environ import connection_environ
+from izzati.builtin.http11 import Connection, Progress, Timeouts
 from izzati.builtin.pool import Pool
 
 __all__ = ["Reactor"]
@@ -245,7 +246,7 @@ class Reactor:
                 return
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                environ = _environ(sock, address)
+                environ = connection_environ(sock, address)
             except OSError:
                 sock.close()  # the caller has gone already
                 continue
@@ -347,26 +348,6 @@ class Reactor:
     def stopping(self) -> bool:
         """True once no further requests are taken."""
         return self._stopping
-
-
-def _environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
-    """What is the same for every request of a connection (PEP 3333)."""
-    host, port = sock.getsockname()[:2]
-    return {
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port),
-        "SERVER_SOFTWARE": "izzati",
-        "REMOTE_ADDR": address[0],
-        "REMOTE_PORT": str(address[1]),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileWrapper,
-    }
 
 
 def _ring(bell: socket.socket) -> None:

@@ -1,0 +1,84 @@
+"""A request as WSGI's environment (PEP 3333)."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import IO, Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import h11
+
+from izzati import Problem
+from izzati.builtin.streams import FileWrapper
+
+__all__ = ["connection_environ", "request_environ"]
+
+
+def connection_environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
+    """What is the same for every request of a connection."""
+    host, port = sock.getsockname()[:2]
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_SOFTWARE": "izzati",
+        "REMOTE_ADDR": address[0],
+        "REMOTE_PORT": str(address[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+    }
+
+
+def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[bytes]) -> dict[str, Any]:
+    """What is a request's own, added to what is its connection's.
+
+    :raises Problem: 400 for what has no single meaning.
+    """
+    path, query = _split_target(request.target.decode("ascii"))
+    environ = {
+        **connection,
+        "REQUEST_METHOD": request.method.decode("ascii"),
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": f"HTTP/{request.http_version.decode('ascii')}",
+        "wsgi.input": body,
+    }
+    for raw_name, raw_value in request.headers:
+        if b"_" in raw_name:
+            continue  # would be taken for the header of the same name with a hyphen
+        name = raw_name.decode("ascii").upper().replace("-", "_")
+        value = raw_value.decode("latin-1")
+        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            if environ.setdefault(name, value) != value:
+                raise Problem(400, "The request has two different headers Content-Type. Send one.")
+            continue
+        key = f"HTTP_{name}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    chunked = "HTTP_TRANSFER_ENCODING" in environ
+    if chunked and "CONTENT_LENGTH" in environ:
+        # A proxy in front may believe the other one, and see a second request where there is none (RFC 9112 §6.1).
+        raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
+    environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
+    return environ
+
+
+def _split_target(target: str) -> tuple[str, str]:
+    """Path and query of a request's target (RFC 9112 §3.2): a path, a whole URL, or ``*``."""
+    if target == "*":
+        return "/", ""
+    path, _, query = target.partition("?")
+    if not path.startswith("/"):
+        try:
+            parts = urlsplit(path)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https"):
+            raise Problem(400, "The request's target is neither a path nor a URL.")
+        path = parts.path or "/"
+    return path, query
