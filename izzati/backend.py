@@ -255,7 +255,7 @@ class Backend:
         if importing_main():
             end_import(inspect.currentframe())
             return inert_handles() if self.background else None
-        instead = in_place_of_run.get()
+        instead = in_place_of_run[-1] if in_place_of_run else None
         if instead is not None:
             handles: tuple[Process, Queue] | None = instead(self, host, port)
             return handles

@@ -76,7 +76,7 @@ class Settings:
         #: names of plugins that the environment or the file leave out
         self.block = [*_names(os.environ.get("IZZATI_BLOCK", "")), *_block_of(file, path)]
         #: False if the environment says that broken plugins are skipped
-        self.strict: bool = parse(os.environ.get("IZZATI_STRICT", "1"), bool)
+        self.strict = _strict(os.environ.get("IZZATI_STRICT", "1"))
         self._sources = [
             {name: {key: _Given(value, "the program") for key, value in its.items()} for name, its in program.items()},
             {},
@@ -171,8 +171,14 @@ def _taken_by(make: Callable[..., Any]) -> _Taken:
         ) from None
     named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     kinds = {each.name: hints.get(each.name, Any) for each in named}
-    secret = {name for name, kind in kinds.items() if get_origin(kind) is Annotated and _SECRET in get_args(kind)[1:]}
+    secret = {name for name, kind in kinds.items() if _is_secret(kind)}
     return _Taken(kinds, {each.name: each.default for each in named if each.default is not _REQUIRED}, secret)
+
+
+def _is_secret(kind: Any) -> bool:
+    """True if it is marked, or a part of it is: Python 3.10 makes an Optional of ``x: Secret[str] = None``."""
+    marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return _SECRET in marks or any(_is_secret(part) for part in get_args(kind))
 
 
 def _read_file() -> tuple[dict[str, Any], str]:
@@ -201,6 +207,13 @@ def _block_of(file: dict[str, Any], path: str) -> list[str]:
         if not isinstance(table, dict):
             raise OptionError(f"{path}: {name} = {table!r} belongs to no plugin; write it below its plugin's [name]")
     return block
+
+
+def _strict(text: str) -> bool:
+    try:
+        return bool(parse(text, bool))
+    except ValueError:
+        raise OptionError(f"IZZATI_STRICT takes {describe(bool)}, not {text!r}") from None
 
 
 def _names(text: str) -> list[str]:

@@ -236,7 +236,7 @@ def _without_secrets(text: str, options: Iterable[Option]) -> str:
     for option in options:
         for value in option.value if isinstance(option.value, (list, tuple, set)) else [option.value]:
             if option.secret and isinstance(value, str) and value:
-                text = text.replace(value, "(secret)")
+                text = text.replace(value, "(secret)").replace(repr(value)[1:-1], "(secret)")
     return text
 
 

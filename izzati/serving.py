@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +15,9 @@ __all__ = ["LOOPBACK", "Listen", "Server", "greeting", "in_place_of_run", "serve
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
-in_place_of_run: ContextVar[Callable[[Any, str, int], Any] | None] = ContextVar("in_place_of_run", default=None)
-"""While another program runs a script: what ``run()`` does there, given the Backend, the host and the port."""
+in_place_of_run: list[Callable[[Any, str, int], Any] | None] = []
+"""While another program runs a script: the last one is what ``run()`` does there, given Backend, host and port; None
+for what it does otherwise."""
 
 
 @dataclass(frozen=True)

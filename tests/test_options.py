@@ -280,6 +280,11 @@ class TestUnknownAndMissing:
         assert "IZZATI_SEVER_THREADS in the environment: no plugin has this name" in str(caught.value)
         assert "options for 'brwsers' (from the program): there is no such plugin" in str(caught.value)
 
+    def test_a_switch_that_is_neither_on_nor_off_is_told(self, monkeypatch, backend):
+        monkeypatch.setenv("IZZATI_STRICT", "perhaps")
+        with pytest.raises(OptionError, match="IZZATI_STRICT takes true or false, not 'perhaps'"):
+            backend()
+
     def test_a_required_option_that_is_missing_is_told_with_all_ways_to_give_it(self, install, backend):
         install(Guarded, "guarded")
         with pytest.raises(OptionError) as caught:
@@ -313,12 +318,23 @@ class TestSecrets:
         assert (made.plugins.by_name["guarded"].token, made.plugins.by_name["guarded"].others) == ("hush", ["a", "b"])
         assert [option.hidden for option in record(made, "guarded").options] == [True, True, False]
 
+    @pytest.mark.parametrize("kind", [Secret[str], Secret[str] | None, Secret[Sequence[str]]])
+    def test_a_secret_is_one_in_any_company(self, install, kind, backend):
+        class Sealed(Listening):
+            def __init__(self, seal=None):
+                pass
+
+        Sealed.__init__.__annotations__["seal"] = kind
+        install(Sealed, "sealed")
+        options = record(backend(options={"sealed": {"seal": "hush"}}), "sealed").options
+        assert [option.hidden for option in options] == [True]
+
     def test_no_error_repeats_a_secret(self, install, monkeypatch, backend):
         install(Guarded, "guarded")
         monkeypatch.setenv("IZZATI_GUARDED_TOKEN", "hush")
         with pytest.raises(PluginError) as caught:
-            backend(options={"guarded": {"fail": True, "others": ["silence"]}})
-        assert "(secret) or ['(secret)'] is not good enough" in str(caught.value)
+            backend(options={"guarded": {"fail": True, "others": ["silence", "new\nline"]}})
+        assert "(secret) or ['(secret)', '(secret)'] is not good enough" in str(caught.value)
         with pytest.raises(OptionError) as caught:
             backend(options={"guarded": {"token": 12345}})
         assert "guarded.token takes text, not what was given (from the program)" in str(caught.value)

@@ -18,7 +18,7 @@ from izzati import __version__
 from izzati.backend import Backend
 from izzati.cli.explain import environ_for, explain
 from izzati.cli.listing import as_json, as_text
-from izzati.cli.programs import ProgramRaised, execute, load
+from izzati.cli.programs import ProgramRaised, execute, load, sentence
 from izzati.cli.scaffold import KINDS, new_plugin
 from izzati.config import Settings
 from izzati.discovery import Selection
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.excepthook(type(raised.error), raised.error, raised.error.__traceback__)
         return 1
     except (IzzatiError, OSError, ValueError) as error:
-        print(f"izzati: {error}", file=sys.stderr)
+        print(f"izzati: {sentence(error)}", file=sys.stderr)
         return 1
     return code
 
@@ -96,13 +96,13 @@ def _run(options: argparse.Namespace) -> int:
     def serve(backend: Backend, host: str, port: int) -> Any:
         nonlocal served
         served = True
-        token = in_place_of_run.set(None)
+        in_place_of_run.append(None)
         try:
             return backend.run(
                 host if options.host is None else options.host, port if options.port is None else options.port
             )
         finally:
-            in_place_of_run.reset(token)
+            in_place_of_run.pop()
 
     find = execute(options.file, serve)
     if served:

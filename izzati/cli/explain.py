@@ -111,7 +111,7 @@ def explain(backend: Backend, environ: dict[str, Any], problems: Iterable[Plugin
     :param problems: what is wrong with plugins that were left out.
     """
     trace = Trace(backend.plugins)
-    body, status, headers = run_wsgi_app(backend, environ)
+    body, status, headers = run_wsgi_app(backend, environ, buffered=True)
     content = b"".join(body)
     left_out = [f"left out: {problem}" for problem in problems]
     lines = [

@@ -67,7 +67,7 @@ def _lines(plugin: dict[str, Any]) -> Iterator[str]:
     if plugin["hooks"]:
         yield f"    hooks     {' '.join(hook.removeprefix('izzati_') for hook in plugin['hooks'])}"
     for kind, values in plugin["claims"].items():
-        yield f"    {kind:<10}{' '.join(value or repr(value) for value in values)}"
+        yield f"    {kind:<9} {' '.join(value or repr(value) for value in values)}"
     for option in plugin["options"]:
         value = "(secret)" if option["secret"] and option["source"] != "default" else repr(option["value"])
         yield f"    option    {option['name']} = {value}   ({option['takes']}; from {option['source']})"

@@ -17,7 +17,7 @@ from izzati.background import inert_handles
 from izzati.errors import CallbackError, IzzatiError, did_you_mean
 from izzati.serving import in_place_of_run
 
-__all__ = ["ProgramError", "ProgramRaised", "execute", "find", "load"]
+__all__ = ["ProgramError", "ProgramRaised", "execute", "find", "load", "sentence"]
 
 OnRun = Callable[[Backend, str, int], Any]
 
@@ -65,15 +65,15 @@ def execute(spec: str, on_run: OnRun) -> Callable[[], Backend]:
             refusals.append(error)
             raise
 
-    token = in_place_of_run.set(run)
+    in_place_of_run.append(run)
     try:
         exec(code, vars(main))  # noqa: S102 - to run it is what was asked for
     except Exception as error:
         if isinstance(error, IzzatiError) or error in refusals:
-            raise ProgramError(f"{path}:{_line(error, code)}: {error}") from error
+            raise ProgramError(f"{path}:{_line(error, code)}: {sentence(error)}") from error
         raise ProgramRaised(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)) from None
     finally:
-        in_place_of_run.reset(token)
+        in_place_of_run.pop()
     return lambda: find(vars(main), path, name)
 
 
@@ -113,10 +113,17 @@ def _compiled(path: str) -> CodeType:
         return compile(Path(path).read_bytes(), Path(path).absolute(), "exec", dont_inherit=True)
     except OSError as error:
         raise ProgramError(f"{path} cannot be read: {error.strerror}") from None
-    except SyntaxError as error:
-        raise ProgramRaised(error.with_traceback(None)) from None
-    except ValueError as error:
+    except (SyntaxError, ValueError) as error:
+        if isinstance(error, SyntaxError) and error.filename:
+            raise ProgramRaised(error.with_traceback(None)) from None
         raise ProgramError(f"{path} is no Python file: {error}") from None
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, without the number that those of the system have."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _line(error: Exception, code: CodeType) -> int:
