@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -262,7 +262,7 @@ class Backend:
         if not self.background:
             self._serve(host, port)
             return None
-        told, tell = multiprocessing.Pipe(duplex=False)
+        told, tell = import_module("multiprocessing").Pipe(duplex=False)  # which most programs do without
         with told:
             with tell:
                 options = BackgroundOptions(local=True)

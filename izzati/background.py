@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-import multiprocessing
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from izzati.callbacks import require_signature
 from izzati.config import Settings
-from izzati.discovery import Selection, installed
+from izzati.discovery import Entry, Selection, installed
 from izzati.errors import BackgroundError
 from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.plugins import Plugins
@@ -75,7 +74,8 @@ def importing_main() -> bool:
 
     What the script starts then has been started already, by the process that runs it in earnest.
     """
-    return bool(getattr(multiprocessing.current_process(), "_inheriting", False))
+    multiprocessing = sys.modules.get("multiprocessing.process")  # its children have it, and others need it not
+    return multiprocessing is not None and getattr(multiprocessing.current_process(), "_inheriting", False)
 
 
 def inert_handles() -> tuple[Process, Queue]:
@@ -101,7 +101,7 @@ def end_import(frame: FrameType | None) -> None:
 
 
 @lru_cache(maxsize=1)
-def _hooks(entries: tuple[EntryPoint, ...]) -> Any:
+def _hooks(entries: tuple[Entry, ...]) -> Any:
     """The hooks of installed plugins, for background work that belongs to no Backend.
 
     :param entries: those that are installed; others have other hooks.

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pluggy
@@ -16,7 +15,7 @@ from izzati import hookspecs
 from izzati.checks import SPECS, faults
 from izzati.claims import Claims, conflicts, owners
 from izzati.config import Option, Settings
-from izzati.discovery import DEFAULTS, Selection, installed, origin
+from izzati.discovery import DEFAULTS, Entry, Selection, installed
 from izzati.errors import OptionError, PluginError
 from izzati.request import Call
 
@@ -39,7 +38,7 @@ class PluginRecord:
 
     name: str
     origin: str
-    entry: EntryPoint | None = None
+    entry: Entry | None = None
     state: str = "active"
     faults: list[PluginError] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
@@ -204,24 +203,24 @@ def _candidates(
         if entry.name in replaced:
             continue
         if entry.name in seen:
-            problems.append(PluginError(f"{origin(entry)}: {seen[entry.name]} has the same name"))
+            problems.append(PluginError(f"{entry.origin}: {seen[entry.name]} has the same name"))
             continue
-        seen[entry.name] = origin(entry)
-        yield PluginRecord(entry.name, origin(entry), entry), partial(_load_entry, entry, settings)
+        seen[entry.name] = entry.origin
+        yield PluginRecord(entry.name, entry.origin, entry), partial(_load_entry, entry, settings)
 
 
 def _given(plugin: Any, record: PluginRecord) -> Any:
     return plugin
 
 
-def _load_entry(entry: EntryPoint, settings: Settings, record: PluginRecord) -> Any:
+def _load_entry(entry: Entry, settings: Settings, record: PluginRecord) -> Any:
     found = entry.load()
     record.identifies = hasattr(found, "izzati_identify")
     record.options = settings.options(entry.name, found if inspect.isclass(found) else lambda: None)
     return found
 
 
-def _name(plugin: Any, entries: Iterable[EntryPoint]) -> str:
+def _name(plugin: Any, entries: Iterable[Entry]) -> str:
     if inspect.ismodule(plugin):
         return plugin.__name__
     kind = type(plugin)
@@ -248,7 +247,7 @@ def _not_active(name: str, records: Iterable[PluginRecord]) -> str:
 def _all_of(problems: Sequence[PluginError], records: Iterable[PluginRecord]) -> PluginError:
     kind = OptionError if all(isinstance(problem, OptionError) for problem in problems) else PluginError
     lines = ["the Backend cannot start with these plugins:", *map(str, problems)]
-    broken = [record.name for record in records if record.entry and record.entry.dist and record.faults]
+    broken = [record.name for record in records if record.entry and record.entry.distribution and record.faults]
     if broken:
         lines.append(f"Mend them, or leave them out: Backend(…, block={broken}), or IZZATI_BLOCK={','.join(broken)}")
     return kind("\n  ".join(lines))

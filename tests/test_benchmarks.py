@@ -21,3 +21,17 @@ def test_the_queue_benchmark_prints_a_table_of_medians_and_ratios():
     for row in rows:
         assert re.fullmatch(r" +[\d,]+ +[\d,]+ +\d+\.\d\d", row[28:])
     assert note == "The ratio is the median of those of each round."
+
+
+def test_the_start_benchmark_prints_what_each_step_adds():
+    command = [sys.executable, "-W", "error", BENCHMARKS / "start_benchmark.py", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = done.stdout.splitlines()
+    assert [row[:44].strip() for row in rows] == [
+        "import werkzeug, pluggy, h11",
+        "import izzati",
+        "a Backend",
+        "a Backend, 100 more distributions",
+    ]
+    assert all(re.fullmatch(r" +\d+\.\d ms +[+-]\d+\.\d ms", row[44:]) for row in rows)

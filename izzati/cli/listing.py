@@ -25,13 +25,13 @@ def as_text(records: Iterable[PluginRecord]) -> str:
 
 
 def _describe(record: PluginRecord) -> dict[str, Any]:
-    dist = record.entry.dist if record.entry else None
-    built_in = record.entry is not None and dist is None
+    entry = record.entry
+    built_in = entry is not None and entry.distribution is None
     claims = {kind: list(values) for kind, values in asdict(record.claims).items() if values}
     return {
         "name": record.name,
-        "distribution": "izzati" if built_in else dist.name if dist else None,
-        "version": __version__ if built_in else dist.version if dist else None,
+        "distribution": "izzati" if built_in else entry and entry.distribution,
+        "version": __version__ if built_in else entry and entry.version,
         "state": record.state,
         "problems": [str(fault) for fault in record.faults],
         "hooks": record.hooks,
