@@ -17,6 +17,7 @@ from werkzeug.wsgi import ClosingIterator
 from izzati.background import end_import, importing_main, inert_handles, start
 from izzati.callbacks import Callback
 from izzati.config import Settings
+from izzati.deadline import call_in_time
 from izzati.discovery import Selection
 from izzati.errors import BackgroundError, Problem
 from izzati.handles import BackgroundOptions, Process, Queue
@@ -159,7 +160,11 @@ class Backend:
         kwargs = {**self._kwargs, "request": request} if callback.wants_request else self._kwargs
         first = (self._required_queue(),) if self.background else ()
         call = Call(callback.function, text, files, self._args, kwargs, request, first)
-        return self.render(self._hooks.izzati_call(call=call), request)
+        if self.limits.seconds is None:
+            result = self._hooks.izzati_call(call=call)
+        else:
+            result = call_in_time(partial(self._hooks.izzati_call, call=call), request)
+        return self.render(result, request)
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
         query = request.query
@@ -281,7 +286,8 @@ class Backend:
     def _serve(self, host: str, port: int, ready: Callable[[], object] = lambda: None) -> None:
         server = self.listen(host, port)
         serves = [f"{path} ({callback.name})" for path, callback in self.callbacks.items()]
-        greet = greeting(serves, Listen(host, port), server.address, self.plugins.by_name)
+        listen = Listen(host, port)
+        greet = greeting(serves, listen, server.address, self.plugins.by_name, guarded=self.plugins.identify)
         serve_until_signalled(server, greet, ready)
 
     def _serve_in_background(self, q: Queue, host: str, port: int, tell: Connection) -> None:

@@ -49,6 +49,8 @@ DEFAULTS = tuple(
         ("callback", "callback:RunCallback"),
         ("replies", "replies:Replies"),
         ("browsers", "browsers:Browsers"),
+        ("health", "health:Health"),
+        ("logs", "logs:Logs"),
         ("server", "server:ThreadServer"),
         ("processes", "processes:Processes"),
     )

@@ -17,17 +17,23 @@ class Limits:
     :param text: bytes held in memory to become ``text``: a whole JSON body, or all form fields together.
     :param parts: form fields and files in one request.
     :param depth: how deeply decoded values may nest.
-    :raises ValueError: if a limit is not a positive whole number.
+    :param seconds: how long a callback may take before its caller gets a 503; None for as long as it likes. It is not
+        ended then: Python cannot end a thread.
+    :raises ValueError: if a limit is not a positive whole number; ``seconds`` need not be a whole one.
     """
 
     body: int = 1 << 30
     text: int = 16 << 20
     parts: int = 2_000
     depth: int = 100
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if name == "seconds":
+                if value is not None and (not isinstance(value, (int, float)) or not value > 0):
+                    raise ValueError(f"Limits(seconds=…) takes a number above 0 or None, not {value!r}")
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"Limits({name}=…) takes a whole number above 0, not {value!r}")
 
     def exceeded(self, name: str, what: str, status: int = 413) -> Problem:
@@ -43,6 +49,16 @@ class Limits:
             f"Send less, or have its owner raise the limit: Backend(…, limits=Limits({name}=…)).",
             limit=name,
             maximum=value,
+        )
+
+    def too_late(self) -> Problem:
+        """The 503 for a caller whose answer took longer than ``seconds``."""
+        return Problem(
+            503,
+            f"The answer took longer than the {self.seconds:g} seconds that this server gives it. "
+            "Ask for less, or have its owner raise the limit: Backend(…, limits=Limits(seconds=…)).",
+            limit="seconds",
+            maximum=self.seconds,
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -223,20 +224,33 @@ def _load_entry(entry: Entry, settings: Settings, record: PluginRecord) -> Any:
 def _name(plugin: Any, entries: Iterable[Entry]) -> str:
     if inspect.ismodule(plugin):
         return plugin.__name__
-    kind = type(plugin)
     for entry in entries:
-        if entry.value == f"{kind.__module__}:{kind.__qualname__}":
+        # Whose class is at hand has imported the module that the entry names, or the class is another one.
+        if entry.value.partition(":")[0] in sys.modules and _is_at(entry, type(plugin)):
             return entry.name
-    return kind.__name__
+    return type(plugin).__name__
+
+
+def _is_at(entry: Entry, kind: type) -> bool:
+    try:
+        return entry.load() is kind
+    except (ImportError, AttributeError):
+        return False
 
 
 def _without_secrets(text: str, options: Iterable[Option]) -> str:
     """The text without the values of options that are never printed."""
     for option in options:
-        for value in option.value if isinstance(option.value, (list, tuple, set)) else [option.value]:
-            if option.secret and isinstance(value, str) and value:
+        for value in _parts(option.value) if option.secret else ():
+            if isinstance(value, str) and value:
                 text = text.replace(value, "(secret)").replace(repr(value)[1:-1], "(secret)")
     return text
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, (list, tuple, set, frozenset)) else [value]
 
 
 def _not_active(name: str, records: Iterable[PluginRecord]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Protocol
@@ -44,6 +45,8 @@ class Request:
         self.codecs = codecs
         #: the Backend's limits
         self.limits = limits
+        #: when it arrived, as time.perf_counter() counts
+        self.begun = time.perf_counter()
         #: names this request in the log; every answer carries it as ``X-Request-Id``
         self.id = f"{random.getrandbits(64):016x}"
         #: who is calling; None where no plugin identifies callers

@@ -71,8 +71,13 @@ def serve_until_signalled(server: Server, greet: str, ready: Callable[[], object
         server.serve(accepting)
 
 
-def greeting(what: Iterable[str], listen: Listen, address: tuple[str, int], plugins: Iterable[str]) -> str:
-    """What ``run()`` says when it serves."""
+def greeting(
+    what: Iterable[str], listen: Listen, address: tuple[str, int], plugins: Iterable[str], *, guarded: bool
+) -> str:
+    """What ``run()`` says when it serves.
+
+    :param guarded: True if callers must say who they are.
+    """
     host, port = address
     lines = [f"izzati serves {', '.join(what)}"]
     if listen.loopback:
@@ -83,7 +88,7 @@ def greeting(what: Iterable[str], listen: Listen, address: tuple[str, int], plug
         network = _network_address() if everywhere else host
         lines += [f"  the network   {_url(network, port)}"] if network else []
     lines += [f"  plugins       {' '.join(plugins)}"]
-    if not listen.loopback:
+    if not listen.loopback and not guarded:
         lines += ['Anyone on the network may call it; run(host="127.0.0.1") keeps it to this machine.']
     return "\n".join([*lines, "Ctrl-C stops it."])
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 
 import pytest
 from helpers import JPEG, SECONDS
 
+from izzati.discovery import installed
+
 pytest_plugins = ["izzati.testing"]
+
+# A test uses the plugins that it means, whatever else is installed where it runs; processes that it starts likewise.
+os.environ["IZZATI_BLOCK"] = ",".join(entry.name for entry in installed())
 
 
 @pytest.fixture

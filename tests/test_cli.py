@@ -28,6 +28,7 @@ SECONDS = 120
 """An upper bound for whatever should take no time at all."""
 
 HELLO = 'def callback(text, data):\n    return {"hello": text["name"]}\n'
+ABOUT_A_REQUEST = re.compile(r"^\d\d:\d\d:\d\d [A-Z]+ /.* ms .*\n", re.MULTILINE)
 README = f"from izzati import Backend\n\n\n{HELLO}\n\nBackend(callback).run()\n"
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="this test sends signals, or uses a shell")
@@ -72,7 +73,7 @@ class Running:
             self.process.send_signal(number)
         out, err = self.process.communicate(timeout=SECONDS)
         self._deadline.cancel()
-        return self.process.returncode, out, err
+        return self.process.returncode, out, ABOUT_A_REQUEST.sub("", err)
 
     def kill(self):
         self._deadline.cancel()
@@ -87,6 +88,7 @@ class Shell:
         self.folder = folder
         self.python = python
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("IZZATI_")}
+        self.environment["IZZATI_BLOCK"] = os.environ["IZZATI_BLOCK"]  # what is installed where the tests run
         self.environment["PYTHONPATH"] = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._site = site
         self._running = []
@@ -706,8 +708,10 @@ class TestPlugins:
     def test_the_built_in_ones_are_listed_in_their_order(self, shell):
         plugins = listed(shell)
         assert list(plugins) == re.findall(r"(?m)^(\w+) ", shell.ok("plugins"))
-        assert list(plugins) == [entry.name for entry in DEFAULTS]
-        for plugin in plugins.values():
+        assert [name for name, plugin in plugins.items() if plugin["state"] != "blocked"] == [
+            entry.name for entry in DEFAULTS
+        ]
+        for plugin in [plugins[entry.name] for entry in DEFAULTS]:
             assert (plugin["distribution"], plugin["version"], plugin["state"]) == ("izzati", __version__, "active")
             assert plugin["problems"] == []
             assert plugin["hooks"]
@@ -756,13 +760,13 @@ class TestPlugins:
             assert plugins[name]["state"] == "broken"
             assert f"plugin '{name}' (acme-{name} 1.5): {reason}" in plugins[name]["problems"][0]
             assert any(line.startswith("problem") and reason in line for line in paragraph(text, name))
-        assert {name for name, plugin in plugins.items() if plugin["state"] != "active"} == set(BROKEN)
+        assert {name for name, plugin in plugins.items() if plugin["state"] == "broken"} == set(BROKEN)
         assert plugins["json"]["claims"]["reads"] == ["application/json", "*+json"]
 
     def test_what_is_wrong_with_no_plugin_in_particular_is_told_beside_the_list(self, shell):
-        shell.environment |= {"IZZATI_BRWSERS_X": "*", "IZZATI_BLOCK": "jsn"}
+        shell.environment |= {"IZZATI_BRWSERS_X": "*", "IZZATI_BLOCK": f"{shell.environment['IZZATI_BLOCK']},jsn"}
         done = shell.izzati("plugins", "--json")
-        assert (done.returncode, len(json.loads(done.stdout))) == (0, 10)
+        assert (done.returncode, {each["name"] for each in json.loads(done.stdout)} >= {"json"}) == (0, True)
         assert done.stderr.splitlines() == [
             "izzati: IZZATI_BRWSERS_X in the environment: no plugin has this name; did you mean 'IZZATI_BROWSERS_'?",
             "izzati: block='jsn': there is no such plugin; did you mean 'json'?",
@@ -779,7 +783,7 @@ class TestPlugins:
         shell.write("app.py", HELLO)
         told = [shell.ok("plugins"), shell.ok("plugins", "--json"), shell.ok("explain", "app.py", '{"name": "Rex"}')]
         assert not [text for text in told if "hunter2" in text]
-        plugin = json.loads(told[1])[0]
+        plugin = next(each for each in json.loads(told[1]) if each["name"] == "keeper")
         source = "IZZATI_KEEPER_TOKEN" if given == "environment" else "izzati.toml"
         assert plugin["state"] == state
         assert plugin["options"][0] == {
@@ -852,7 +856,7 @@ class TestPlugins:
         shell.environment["PYTHONUNBUFFERED"] = "1"
         python = " ".join(PYTHON)
         done = shell.run("sh", "-c", f"{python} -m izzati plugins | head -1; {python} -m izzati plugins | true")
-        assert done.stdout.startswith("forms ")
+        assert re.match(r"\w+ +(active|blocked) ", done.stdout)
         assert done.stdout.count("\n") == 1
         assert done.stderr == ""
 
@@ -882,6 +886,7 @@ class TestExplain:
             ("render replies", "declined"),
             ("encode json", "answered 15 bytes"),
             ("finalize browsers", "done"),
+            ("finalize logs", "done"),
         ]
         head, _, body = text.partition("\n200 OK\n")[2].partition("\n\n")
         assert "Content-Type: application/json" in head.splitlines()

@@ -63,6 +63,8 @@ class TestOrder:
                 "callback",
                 "replies",
                 "browsers",
+                "health",
+                "logs",
                 "server",
                 "processes",
             ]

@@ -91,10 +91,10 @@ class TestRequire:
     def test_a_backend_does_not_start_without_a_required_plugin(self, serve):
         assert said(serve(nothing, require=["one"], only=["one"])) == ["one"]
         for arguments, why in (
-            ({"require": ["auth"]}, "require='auth': there is no such plugin; install it"),
+            ({"require": ["nowhere"]}, "require='nowhere': there is no such plugin; install it"),
             ({"require": "one", "block": ["one"]}, "require='one': it is blocked"),
             ({"require": ["one"], "only": ["two"]}, r"require='one': it is not among only=\[…\]"),
-            ({"require": ["auth"], "strict": False}, "require='auth'"),
+            ({"require": ["nowhere"], "strict": False}, "require='nowhere'"),
         ):
             with pytest.raises(PluginError, match=why):
                 Backend(nothing, **arguments)

@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response
 
 from izzati import Backend, Listen, PluginError, Problem, Reply, file_return, hookimpl
 from izzati.builtin.server import ThreadServer
+from izzati.discovery import DEFAULTS
 from izzati.testing import read_answer
 
 EMPTY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -435,7 +436,7 @@ def callback(text, data):
         sys.stdin.readline()
     return {"status": "yes"}
 
-Backend(callback).run("127.0.0.1", 0)
+Backend(callback, only=()).run("127.0.0.1", 0)
 print("after")
 """
 
@@ -468,12 +469,12 @@ class TestRun:
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=20)
         assert out == "called\nafter\n"
-        assert err == ""
+        assert re.fullmatch(r"\d\d:\d\d:\d\d POST / 200 \d+\.\d ms 127\.0\.0\.1\n", err)
         assert program.returncode == 0
         assert program.greeting == [
             "izzati serves / (callback)",
             f"  this machine  http://127.0.0.1:{program.port}",
-            "  plugins       forms json documents raw_body spool callback replies browsers server processes",
+            f"  plugins       {' '.join(entry.name for entry in DEFAULTS)}",
             "Ctrl-C stops it.",
         ]
 

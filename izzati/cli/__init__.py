@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("file", metavar="FILE[:name]", help="a Python file, and which Backend or function in it")
     run.add_argument("--host", help="a name or address; every interface unless the file says otherwise")
     run.add_argument("--port", type=int, help="5020 unless the file says otherwise; 0 for a free one")
+    run.add_argument("-q", "--quiet", action="store_true", help="no line for each request")
     run.set_defaults(do=_run)
 
     plugins = commands.add_parser("plugins", help="list the plugins: state, hooks, claims, options")
@@ -92,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     served = False
+    if options.quiet:
+        os.environ["IZZATI_LOGS_REQUESTS"] = "no"  # where a server in a process of its own finds it, too
 
     def serve(backend: Backend, host: str, port: int) -> Any:
         nonlocal served

@@ -1,0 +1,84 @@
+"""A line for each request, and a place for izzati's log where the program has none."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from werkzeug.wrappers import Response
+
+from izzati import Request, hookimpl
+
+__all__ = ["Logs"]
+
+log = logging.getLogger("izzati.access")
+
+
+class Logs:
+    """Logs each request at level INFO, by the logger ``izzati.access``.
+
+    Where the program has not set logging up, what izzati logs goes to stderr once it serves.
+
+    :param format: ``"json"`` for an object a line, of everything that izzati logs: it has the keys ``time`` (RFC 3339),
+        ``level``, ``logger`` and ``message``, and of a request ``method``, ``path``, ``status``, ``seconds``,
+        ``address``, ``id`` and ``identity``.
+    :param requests: False for no line for each request.
+    """
+
+    def __init__(self, format: Literal["text", "json"] = "text", requests: bool = True) -> None:
+        self._formatter = (
+            _JSONFormatter() if format == "json" else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+        )
+        self._requests = requests
+
+    @hookimpl
+    def izzati_startup(self) -> None:
+        izzati = logging.getLogger("izzati")
+        if not izzati.hasHandlers():
+            handler = logging.StreamHandler()
+            handler.setFormatter(self._formatter)
+            izzati.addHandler(handler)
+            if izzati.level == logging.NOTSET:
+                izzati.setLevel(logging.INFO)
+
+    @hookimpl(trylast=True)
+    def izzati_finalize(self, response: Response, request: Request) -> None:
+        if not self._requests or not log.isEnabledFor(logging.INFO):
+            return
+        seconds = time.perf_counter() - request.begun
+        fields = {
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "seconds": round(seconds, 6),
+            "address": request.address,
+            "id": request.id,
+            "identity": request.identity.name if request.identity else None,
+        }
+        log.info(
+            "%s %s %d %.1f ms %s",
+            request.method,
+            # A path may hold anything, line ends too, and a line is one request.
+            request.path.encode("unicode_escape").decode(),
+            response.status_code,
+            seconds * 1000,
+            request.address or "-",
+            extra={"request": fields},
+        )
+
+
+class _JSONFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "request", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -1,0 +1,43 @@
+"""A call that must be over in time: who waits for it is answered, and it goes on alone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from typing import Any
+
+from izzati.request import Request
+
+__all__ = ["call_in_time"]
+
+log = logging.getLogger("izzati")
+
+
+def call_in_time(function: Callable[[], Any], request: Request) -> Any:
+    """What the function returns, or raises, within ``Limits.seconds``.
+
+    :raises Problem: 503 if it takes longer. It keeps the request's uploads until it ends.
+    """
+    future: Future[Any] = Future()
+    run = copy_context().run
+    threading.Thread(target=run, args=(_run, function, future), name=f"izzati {request.id}", daemon=True).start()
+    if wait([future], request.limits.seconds).done:
+        return future.result()
+    release = request.keep()
+
+    def finish(late: Future[Any]) -> None:
+        release()
+        log.warning("request %s: the callback ended after its time", request.id, exc_info=late.exception())
+
+    future.add_done_callback(finish)
+    raise request.limits.too_late()
+
+
+def _run(function: Callable[[], Any], future: Future[Any]) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:
+        future.set_exception(error)
