@@ -1,0 +1,128 @@
+"""An upload on its way into a store."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from izzati import Call, Problem, Request, Sink
+from izzati_storage.reader import open_object
+from izzati_storage.remote import Remote
+from izzati_storage.writers import remove, writer_to
+
+__all__ = ["Received", "StoreSink"]
+
+log = logging.getLogger("izzati.storage")
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class StoreSink(Sink):
+    """Writes an upload to its key, where it stays.
+
+    :param remote: the store.
+    :param path: the key in it, which nothing else has.
+    :param location: the same as a URL.
+    """
+
+    def __init__(self, remote: Remote, path: str, location: str, uploads: Received) -> None:
+        #: where the upload will be; for callbacks, too
+        self.location = location
+        self.remote = remote
+        self.path = path
+        #: True if it stays whatever the callback does
+        self.kept = False
+        self._received = uploads
+        self._writer = writer_to(remote, path)
+        self._size = 0
+        self._there = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of it that are in memory."""
+        return self._writer.held
+
+    def write(self, data: bytes) -> None:
+        with self._told():
+            self._writer.write(data)
+        self._size += len(data)
+
+    def finish(self) -> None:
+        """All of it has been written."""
+        with self._told():
+            self._writer.finish()
+
+    def commit(self) -> None:
+        self._there = True  # or half, if this fails
+        with self._told():
+            self._writer.commit()
+
+    def abort(self) -> None:
+        there, self._there = self._there, False
+        try:
+            self._writer.discard()
+        finally:
+            if there:
+                remove(self.remote, self.path)
+
+    def open(self) -> IO[bytes]:
+        return open_object(self.remote, self.path, self._size)
+
+    def close(self) -> None:
+        if not (self.kept or self._received.answered):
+            self.abort()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A store that fails is no fault of the caller's, and why it fails is none of their business."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
+            name = self._received.request.id
+            log.error("request %s: its upload could not be stored at %s", name, self.location, exc_info=error)
+            raise Problem(
+                503,
+                "The store that keeps uploads did not take this one. Send it again later. The server's log has the "
+                f"reason under the request's id, {name}.",
+            ) from error
+
+
+class Received:
+    """All that one request has sent to a store.
+
+    :param request: that request.
+    :param room: bytes of its uploads that may wait in memory together, beside the one that arrives.
+    :param keep_failed: True if they stay when the callback fails.
+    """
+
+    def __init__(self, request: Request, room: int, keep_failed: bool) -> None:
+        self.request = request
+        #: its call; None before it is made
+        self.call: Call | None = None
+        self._room = room
+        self._keep_failed = keep_failed
+        self._last: StoreSink | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True if the callback has returned, or if that does not matter.
+
+        A hook around ``izzati_call`` sees less: a plugin may make the call later, in another thread.
+        """
+        return self._keep_failed or (self.call is not None and self.call.made)
+
+    def begin(self, remote: Remote, path: str, location: str) -> StoreSink:
+        """The next upload, which says that the one before is whole."""
+        last = self._last
+        if last is not None:
+            if 0 < last.held <= self._room:
+                self._room -= last.held
+            else:
+                last.finish()
+        self._last = StoreSink(remote, path, location, self)
+        return self._last
