@@ -19,7 +19,7 @@ from izzati.filenames import last_component
 from izzati.limits import Limits
 from izzati.message import NULL, Content, Identity, StoredFile
 from izzati.negotiation import Codecs
-from izzati.uploads import Upload, UploadedFile, Uploads
+from izzati.uploads import Upload, UploadedFile, Uploads, raise_no_room
 
 __all__ = ["Call", "Request"]
 
@@ -132,10 +132,13 @@ class Request:
         :param filename: the name as it was sent, folders and all.
         :param name: the key of the form's field.
         :param content_type: the media type sent; ``application/octet-stream`` if empty.
-        :raises Problem: what the storage plugin raises.
+        :raises Problem: what the storage plugin raises; 507 if there is no room.
         """
         upload = Upload(last_component(filename), name, content_type or "application/octet-stream")
-        sink = self._hooks.izzati_store(upload=upload, request=self)
+        try:
+            sink = self._hooks.izzati_store(upload=upload, request=self)
+        except OSError as error:
+            raise_no_room(error)
         if sink is None:
             raise RuntimeError(
                 "no plugin stores uploads: every izzati_store declined, and the built-in spool is blocked"

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 
 from izzati.errors import Problem
 
-__all__ = ["Sink", "Upload", "UploadedFile", "Uploads"]
+__all__ = ["Sink", "Upload", "UploadedFile", "Uploads", "raise_no_room"]
 
 log = logging.getLogger("izzati")
 
@@ -77,7 +77,7 @@ class Upload:
         try:
             self.sink.write(data)
         except OSError as error:
-            _raise_no_room(error)
+            raise_no_room(error)
         self.size += len(data)
 
 
@@ -192,7 +192,7 @@ class Uploads:
             for upload in self._uploads:
                 upload.sink.commit()
         except OSError as error:
-            _raise_no_room(error)
+            raise_no_room(error)
         self._files = [UploadedFile(upload, save) for upload in chosen]
         return self._files
 
@@ -218,7 +218,8 @@ class Uploads:
         return bool(self._uploads)
 
 
-def _raise_no_room(error: OSError) -> NoReturn:
+def raise_no_room(error: OSError) -> NoReturn:
+    """Raise a 507 for an error that says so, and any other as it is."""
     if error.errno in _NO_ROOM:
         raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
     raise error

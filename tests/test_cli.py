@@ -87,7 +87,9 @@ class Shell:
     def __init__(self, folder, site, python=PYTHON):
         self.folder = folder
         self.python = python
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("IZZATI_")}
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("IZZATI_", "PYTEST_"))
+        }
         self.environment["IZZATI_BLOCK"] = os.environ["IZZATI_BLOCK"]  # what is installed where the tests run
         self.environment["PYTHONPATH"] = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._site = site

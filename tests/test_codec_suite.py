@@ -353,7 +353,7 @@ class RefusesWithoutWords(Mine):
         try:
             return json.loads(body)
         except ValueError:
-            raise ValueError from None
+            raise Problem(400) from None
 
 
 class RefusesWithItsTraceback(Mine):
@@ -513,7 +513,7 @@ WRONG = [
     Wrong(DAMAGED, DeclinesDamage, "and declined"),
     Wrong(BAD_BODY, Forgives, "got a 200", BAD),
     Wrong(BAD_BODY, Forgives, "b'' got a 200", {"bad_bodies": [b""]}),
-    Wrong(BAD_BODY, RefusesWithoutWords, "does not say why", BAD),
+    Wrong(BAD_BODY, RefusesWithoutWords, "has no detail", BAD),
     Wrong(BAD_BODY, RefusesWithItsTraceback, "shows the program", BAD),
     Wrong(BAD_BODY, RefusesWithTheWrongStatus, "got a 422", BAD),
     Wrong(LIMIT, ForgetsTheLimit, "are beyond Limits(depth=10)"),
@@ -589,6 +589,7 @@ def outcomes(tmp_path_factory):
     return run_in_another_pytest(tmp_path_factory.mktemp("suites"), "test_codec_suite", [*wrong, *RIGHT, *bare])
 
 
+@pytest.mark.xdist_group("wrong codec")  # which share one run
 @pytest.mark.parametrize("number", range(len(WRONG)), ids=[case.plugin.__name__ for case in WRONG])
 def test_a_wrong_codec_fails_the_test_for_what_is_wrong_with_it(outcomes, number):
     case = WRONG[number]

@@ -220,7 +220,8 @@ def test_the_typed_text_on_paper_gives_the_callback_its_dataclass(serve, monkeyp
 def test_the_suite_on_the_authors_page_fails_as_the_page_says(tmp_path):
     block = next(block.values[0] for block in BLOCKS if block.id == "authors.md-2")
     (tmp_path / "test_pairs.py").write_text(block)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pairs.py"]
+    first = ["-x", "--hypothesis-seed=0", "-k", "a_value"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *first, "test_pairs.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 1
     assert "FAILED test_pairs.py::TestPairs::test_a_value" in done.stdout
@@ -242,6 +243,7 @@ def test_the_files_that_the_readmes_commands_name_exist():
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
+@pytest.mark.xdist_group("port 5020")
 def test_the_quickstart_answers_greets_on_stderr_prints_on_stdout_and_ends_with_ctrl_c():
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", QUICKSTART_PORT)) == 0:

@@ -87,7 +87,7 @@ class TestConnections:
             sock.close()
 
     def test_an_idle_connection_is_closed_after_its_time(self, serve):
-        served = serve(lambda text, data: {}, options={"server": {"idle_seconds": 0.05}})
+        served = serve(lambda text, data: {}, options={"server": {"idle_seconds": 0.05, "head_seconds": 0.05}})
         with served.connect() as sock:
             assert sock.recv(1) == b""
 

@@ -374,6 +374,16 @@ def test_a_full_disk_is_a_507_and_the_space_is_given_back(serve, tmp_path):
         subprocess.run(["umount", small], check=True)
 
 
+def test_a_store_without_room_for_another_upload_is_a_507(serve):
+    class Full:
+        @hookimpl
+        def izzati_store(self):
+            raise OSError(errno.ENOSPC, "no room")
+
+    served = serve(lambda text, data: {}, plugins=[Full()])
+    assert served.request(b"x", PNG).status == 507
+
+
 def test_want_of_descriptors_is_a_507_and_leaves_nothing(serve, spool, kind_of_file, monkeypatch):
     real = os.open
 

@@ -24,7 +24,6 @@ auth is installed, but no way to get in is configured, so nobody could. Configur
 Make the token by: python3 -c 'import secrets; print(secrets.token_urlsafe())'"""
 
 
-# It is here and not in a module below, since a Backend knows a plugin that it is given by the name of its entry point.
 class Auth:
     """Identifies callers, and refuses all others.
 
