@@ -19,6 +19,7 @@ class Claims:
     :param schemes: location schemes that it opens and saves (``s3``); the empty one is a local path.
     :param challenges: a ``WWW-Authenticate`` value for each way to identify (RFC 9110 §11.6.1).
     :param replaces: names of plugins from which it takes what both claim.
+    :raises TypeError: for text in place of a tuple of it.
     """
 
     reads: tuple[str, ...] = ()
@@ -26,6 +27,11 @@ class Claims:
     schemes: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+                raise TypeError(f"Claims({name}=…) takes a tuple of text, such as ('…',), not {value!r}")
 
 
 class Conflict(NamedTuple):

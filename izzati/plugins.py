@@ -52,7 +52,7 @@ class PluginRecord:
         """The hooks that it implements."""
         return [name for name in SPECS if hasattr(self.plugin, name)]
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Take it as broken, for one more reason."""
         self.state = "broken"
         if isinstance(error, PluginError):
@@ -168,8 +168,11 @@ class Plugins:
             for fault in faults(made, self._manager):
                 record.fail(PluginError(fault))
             if record.state == "active" and hasattr(made, "izzati_claims"):
-                record.claims = made.izzati_claims()
-        except Exception as error:
+                claims = made.izzati_claims()
+                if not isinstance(claims, Claims):
+                    raise PluginError(f"izzati_claims gives {claims!r}, and must give an izzati.Claims")
+                record.claims = claims
+        except (Exception, SystemExit) as error:  # a plugin must not end the program, not even on purpose
             record.fail(error)
 
     def _settle_claims(self, selection: Selection, *, skip: bool) -> None:

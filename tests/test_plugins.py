@@ -209,6 +209,31 @@ class TestClaims:
         with pytest.raises(PluginError, match="location scheme 's3'"):
             Backend(nothing, plugins=[First(), type("Other", (First,), {})()])
 
+    @pytest.mark.parametrize(
+        ("claims", "told"),
+        [
+            (
+                lambda: None,
+                "plugin 'Odd', given to the Backend: izzati_claims gives None, and must give an izzati.Claims",
+            ),
+            (lambda: {"reads": ()}, "izzati_claims gives {'reads': ()}"),
+            (lambda: Claims(reads="text/x"), "Claims(reads=…) takes a tuple of text, such as ('…',), not 'text/x'"),
+            (lambda: Claims(schemes=(b"s3",)), "Claims(schemes=…) takes a tuple of text"),
+            (lambda: Claims(writes=3), "plugin 'Odd', given to the Backend: TypeError"),
+            (lambda: 1 / 0, "plugin 'Odd', given to the Backend: ZeroDivisionError"),
+            (lambda: sys.exit(3), "plugin 'Odd', given to the Backend: SystemExit: 3"),
+        ],
+    )
+    def test_claims_that_make_no_sense_are_told(self, claims, told):
+        class Odd:
+            @hookimpl
+            def izzati_claims(self):
+                return claims()
+
+        with pytest.raises(PluginError) as caught:
+            Backend(nothing, plugins=[Odd()])
+        assert told in str(caught.value)
+
 
 class TestBlame:
     def test_the_log_names_the_plugin_and_hook_that_raised(self, serve, caplog):
