@@ -54,3 +54,10 @@ def forked_and_never_stuck():
     signal.alarm(0)
     signal.signal(signal.SIGALRM, handler)
     multiprocessing.set_start_method(method, force=True)
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """The folder in which the test runs: no izzati.toml is there, unless the test writes one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

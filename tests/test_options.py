@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from izzati import Backend, Limits, OptionError, PluginError, Secret, hookimpl
 
+pytestmark = pytest.mark.usefixtures("nowhere")
+
 
 class Listening:
     """A plugin that does nothing; its subclasses have options."""
@@ -52,13 +54,6 @@ class Guarded(Listening):
         self.token, self.others = token, others
         if fail:
             raise ValueError(f"{token} or {others} is not good enough")
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    """Where no izzati.toml is; a test may write one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 
 from izzati import Backend, Codec, Identity, PluginError, Storage, background, hookimpl
 
+pytestmark = pytest.mark.usefixtures("nowhere")
+
 
 def nothing(text, data):
     return {}
@@ -26,13 +28,6 @@ def says(name):
 
 def said(served, **request):
     return served.request(**request).headers.get_all("X-Said") or []
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    """Where no izzati.toml is; a test may write one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
