@@ -19,7 +19,7 @@ from izzati.callbacks import Callback
 from izzati.config import Settings
 from izzati.deadline import call_in_time
 from izzati.discovery import Selection
-from izzati.errors import BackgroundError, Problem
+from izzati.errors import BackgroundError, PluginError, Problem
 from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
 from izzati.message import Content, Identity, Reply
@@ -143,9 +143,11 @@ class Backend:
         return route.handler(request)
 
     def _identify(self, request: Request) -> Identity | None:
-        if self.plugins.unable_to_identify:
-            raise Problem(503, "This server cannot tell who is calling. Its owner finds the reason in its log.")
+        if self.plugins.broken_guards:
+            raise Problem(503, "This server cannot tell who may call it. Its owner finds the reason in its log.")
         identity: Identity | None = self._hooks.izzati_identify(request=request)
+        if identity is not None and not isinstance(identity, Identity):
+            raise TypeError(f"izzati_identify gave {identity!r}; it must give an izzati.Identity, or None to decline")
         if identity is None and self.plugins.identify:
             challenges = self.plugins.challenges
             raise Problem(
@@ -227,8 +229,15 @@ class Backend:
             yield Route(path, partial(self._run, callback), methods=("POST",))
 
     def _plugin_routes(self) -> Iterable[Route]:
-        for routes in self._hooks.izzati_routes(backend=self):
-            yield from routes
+        try:
+            routes = [route for its in self._hooks.izzati_routes(backend=self) for route in its]
+        except Exception as error:
+            where = self.plugins.culprit(error) or "izzati_routes of a plugin"
+            raise PluginError(f"{where} failed: {type(error).__name__}: {error}") from error
+        for route in routes:
+            if not isinstance(route, Route):
+                raise PluginError(f"izzati_routes of a plugin gives {route!r}; it must give a list of izzati.Route")
+        return routes
 
     def listen(self, host: str = "", port: int = 5020) -> Server:
         """A server for this Backend, bound but not yet serving; for programs that decide themselves when it ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import pluggy
@@ -11,7 +12,9 @@ import pluggy
 from izzati import hookspecs
 from izzati.errors import did_you_mean
 
-__all__ = ["SPECS", "faults"]
+__all__ = ["SPECS", "faults", "guards"]
+
+_IDENTIFY, _ADMIT = "izzati_identify", "izzati_admit"
 
 SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
 """Every hook by name, and the function that specifies it."""
@@ -39,10 +42,29 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
         elif inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             yield f"{name} is async; hooks are plain functions: write def, not async def"
         else:
+            yield from _wrong_yield(name, hook, function, wrapper=marked["wrapper"] or marked["hookwrapper"])
             yield from _wrong_parameters(name, function, inspect.signature(SPECS[hook]).parameters)
         implemented += 1
     if not implemented:
         yield "it implements no hook"
+
+
+def guards(plugin: Any, manager: pluggy.PluginManager) -> bool:
+    """True if it decides who may call, or was meant to, as far as the names of its hooks tell."""
+    for name in dir(plugin):
+        marked = manager.parse_hookimpl_opts(plugin, name)
+        hook = (marked and marked["specname"]) or name
+        if (marked or name.startswith("izzati_")) and get_close_matches(hook, SPECS, 1)[:1] in ([_IDENTIFY], [_ADMIT]):
+            return True
+    return False
+
+
+def _wrong_yield(name: str, hook: str, function: Any, *, wrapper: bool) -> Iterator[str]:
+    yields = inspect.isgeneratorfunction(function)
+    if yields and not wrapper and hook != "izzati_routes":  # whose answer is something to go through
+        yield f"{name} has a yield, so it would never run: return the answer, or write @hookimpl(wrapper=True)"
+    elif wrapper and not yields:
+        yield f"{name} is marked as a wrapper and has no yield: write yield where the others are to be asked"
 
 
 def _wrong_parameters(name: str, function: Any, known: Mapping[str, Any]) -> Iterator[str]:

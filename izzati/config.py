@@ -45,7 +45,7 @@ class Option(NamedTuple):
     @property
     def hidden(self) -> bool:
         """True if its value must not be printed."""
-        return self.secret and self.source != "default"
+        return self.secret and bool(self.value)
 
 
 class _Given(NamedTuple):
@@ -110,9 +110,12 @@ class Settings:
                 )
         return unknown
 
-    def given_by_program(self, name: str) -> bool:
-        """True if the program gave options for this plugin."""
-        return name in self._sources[0]
+    def source_of(self, name: str) -> str | None:
+        """What gave options for this plugin, if anything did."""
+        for source in self._sources:
+            if name in source:
+                return next((given.source for given in source[name].values()), "the program")
+        return None
 
     def options(self, name: str, make: Callable[..., Any]) -> list[Option]:
         """Every option of a plugin, with its value.
@@ -163,7 +166,8 @@ def _taken_by(make: Callable[..., Any]) -> _Taken:
     """
     parameters = inspect.signature(make).parameters.values()
     try:
-        hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+        makers = (make.__new__, make.__init__) if inspect.isclass(make) else (make,)
+        hints = {name: kind for maker in makers for name, kind in get_type_hints(maker, include_extras=True).items()}
     except NameError as error:
         raise OptionError(
             f"the types of its options cannot be found ({error}): import them where the module is run, too, not only "
@@ -190,10 +194,12 @@ def _read_file() -> tuple[dict[str, Any], str]:
         if "IZZATI_CONFIG" in os.environ:
             raise OptionError(f"IZZATI_CONFIG names {path!r}, and there is no such file") from None
         return {}, path
+    except OSError as error:
+        raise OptionError(f"{path!r} cannot be read: {error.strerror}") from None
     # By name, and only where there is a file: few programs have one, and all would wait for it.
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        return toml.loads(text.decode()), path
+        return toml.loads(text.decode("utf-8-sig")), path
     except ValueError as error:
         raise OptionError(f"{path} is not valid TOML: {error}") from None
 
@@ -202,10 +208,13 @@ def _block_of(file: dict[str, Any], path: str) -> list[str]:
     """Take the names to block out of the file; what is left must be tables."""
     block = file.pop("block", [])
     if not isinstance(block, list) or not all(isinstance(name, str) for name in block):
-        raise OptionError(f"{path}: block takes a list of names, not {block!r}")
+        raise OptionError(f"{path}: block takes a list of names")
     for name, table in file.items():
         if not isinstance(table, dict):
-            raise OptionError(f"{path}: {name} = {table!r} belongs to no plugin; write it below its plugin's [name]")
+            # Without its value, which may be a secret.
+            raise OptionError(
+                f"{path}: {name} stands alone, and belongs to no plugin; write it below a plugin's [name]"
+            )
     return block
 
 

@@ -89,9 +89,10 @@ class Selection(NamedTuple):
     def of(cls, **names: Iterable[str] | None) -> Selection:
         """The same, from any iterables. One name is taken for a list of one: nobody means its characters."""
         return cls(
-            **{  # type: ignore[arg-type]
-                argument: given if given is None else (given,) if isinstance(given, str) else tuple(given)
+            **{
+                argument: (given,) if isinstance(given, str) else tuple(given)
                 for argument, given in names.items()
+                if given is not None
             }
         )
 
@@ -114,5 +115,5 @@ class Selection(NamedTuple):
 
     def sort(self, names: Iterable[str]) -> list[str]:
         """The names as plugins are asked, from those in the order in which they would be otherwise."""
-        place = {name: number for number, name in enumerate(self.order)}
+        place = {name: number for number, name in reversed(list(enumerate(self.order)))}
         return sorted(names, key=lambda name: place.get(name, len(place)))

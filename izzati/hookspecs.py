@@ -116,6 +116,7 @@ def izzati_identify(request: Request) -> Identity | None:
     hook and none answers, the request is refused with a 401 that carries the challenges of all.
 
     :param request: the request; its body may not be read yet.
+    :returns: an :class:`~izzati.Identity`; any other answer lets nobody in, and is a defect.
     """
     raise NotImplementedError
 

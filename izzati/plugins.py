@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from izzati import hookspecs
-from izzati.checks import SPECS, faults
+from izzati.checks import SPECS, faults, guards
 from izzati.claims import Claims, conflicts, owners
 from izzati.config import Option, Settings
 from izzati.discovery import DEFAULTS, Entry, Selection, installed
@@ -23,6 +23,9 @@ from izzati.request import Call
 __all__ = ["PluginRecord", "Plugins"]
 
 log = logging.getLogger("izzati")
+
+_RECOGNIZABLE = 4
+"""Characters that a secret must have to be replaced alone, where it occurs in a sentence."""
 
 
 @dataclass
@@ -35,6 +38,7 @@ class PluginRecord:
     :param faults: what is wrong with it.
     :param options: its options, each with its value.
     :param plugin: the object that implements hooks; None unless it could be made.
+    :param guards: True if it decides who may call.
     """
 
     name: str
@@ -45,7 +49,7 @@ class PluginRecord:
     options: list[Option] = field(default_factory=list)
     plugin: Any = None
     claims: Claims = field(default_factory=Claims)
-    identifies: bool = False
+    guards: bool = False
 
     @property
     def hooks(self) -> list[str]:
@@ -55,11 +59,9 @@ class PluginRecord:
     def fail(self, error: BaseException) -> None:
         """Take it as broken, for one more reason."""
         self.state = "broken"
-        if isinstance(error, PluginError):
-            self.faults.append(type(error)(f"{self.origin}: {error}"))
-        else:
-            told = _without_secrets(str(error), self.options)
-            self.faults.append(PluginError(f"{self.origin}: {type(error).__name__}: {told}"))
+        kind = type(error) if isinstance(error, PluginError) else PluginError
+        what = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+        self.faults.append(kind(f"{self.origin}: {what}{_without_secrets(str(error), self.options)}"))
 
 
 class Plugins:
@@ -90,9 +92,9 @@ class Plugins:
         #: every plugin that there is, those that are not used as well, in the order in which they are asked
         self.records: list[PluginRecord] = []
         problems: list[PluginError] = []
-        candidates = list(_candidates(given, selection.block, settings, problems))
-        names = {record.name for record, _ in candidates}
+        candidates = list(_candidates(given, selection.block, settings))
         selection = selection._replace(block=(*selection.block, *settings.block))
+        names = {record.name for record, _ in candidates}
         if implementing is None:
             problems += map(OptionError, settings.assign({*names, "limits"}))
             problems += map(PluginError, selection.unknown(names))
@@ -102,7 +104,9 @@ class Plugins:
         for record, make in sorted(candidates, key=lambda candidate: places[candidate[0].name]):
             self.records.append(record)
             record.state = (record.entry and selection.leaves_out(record.entry)) or record.state
-            if record.state == "active":
+            if record.entry is None and (source := settings.source_of(record.name)):
+                record.fail(OptionError(f"options were given as well (by {source}), but its own are its arguments"))
+            if record.state in ("active", "broken"):
                 self._load(record, make, implementing)
         self._settle_claims(selection, skip=not strict)
         problems += [fault for record in self.records for fault in record.faults]
@@ -122,10 +126,8 @@ class Plugins:
         self.writers = owners(claims, lambda its: its.writes)
         #: a WWW-Authenticate value for each way to identify
         self.challenges = [challenge for its in claims.values() for challenge in its.challenges]
-        #: names of plugins that should identify callers, and cannot
-        self.unable_to_identify = [
-            record.name for record in self.records if record.state == "broken" and record.identifies
-        ]
+        #: names of plugins that should decide who may call, and cannot
+        self.broken_guards = [record.name for record in self.records if record.state == "broken" and record.guards]
 
     @property
     def identify(self) -> bool:
@@ -158,20 +160,23 @@ class Plugins:
     def _load(self, record: PluginRecord, make: Callable[[PluginRecord], Any], implementing: str | None) -> None:
         try:
             made = make(record)
-            record.identifies = hasattr(made, "izzati_identify")
-            if implementing is not None and not hasattr(made, implementing):
+            record.guards = guards(made, self._manager) or inspect.isfunction(made)  # whose result is not known yet
+            if implementing is not None and not (hasattr(made, implementing) or inspect.isfunction(made)):
                 record.state = f"without {implementing}"
+            if record.state != "active":
                 return
-            if record.entry is not None and inspect.isclass(made):
+            if record.entry is not None and (inspect.isclass(made) or inspect.isfunction(made)):
                 made = made(**{option.name: option.value for option in record.options})
+                record.guards = guards(made, self._manager)
             record.plugin = made
             for fault in faults(made, self._manager):
                 record.fail(PluginError(fault))
-            if record.state == "active" and hasattr(made, "izzati_claims"):
+            if hasattr(made, "izzati_claims"):
                 claims = made.izzati_claims()
                 if not isinstance(claims, Claims):
                     raise PluginError(f"izzati_claims gives {claims!r}, and must give an izzati.Claims")
                 record.claims = claims
+                record.guards = record.guards or bool(claims.challenges)
         except (Exception, SystemExit) as error:  # a plugin must not end the program, not even on purpose
             record.fail(error)
 
@@ -186,31 +191,42 @@ class Plugins:
 
 
 def _candidates(
-    given: Sequence[Any], blocked: Sequence[str], settings: Settings, problems: list[PluginError]
+    given: Sequence[Any], blocked: Sequence[str], settings: Settings
 ) -> Iterator[tuple[PluginRecord, Callable[[PluginRecord], Any]]]:
-    """Every plugin that there is, and what loads it: it gives the plugin, or the class to make it by."""
+    """Every plugin that there is, and what loads it: it gives the plugin, or what makes it."""
     entries = (*installed(), *DEFAULTS)
+    unblocked = {entry.name: entry for entry in entries if entry.name not in (*blocked, *settings.block)}
     seen: dict[str, str] = {}
+    replaced = set()
     for plugin in given:
-        name = _name(plugin, entries)
+        of = next((entry for entry in entries if _is_of(plugin, entry)), None)
+        name = of.name if of else getattr(plugin, "__name__", type(plugin).__name__)
         record = PluginRecord(name, f"plugin {name!r}, given to the Backend")
-        if name in seen or name in blocked:
-            how = "given twice" if name in seen else "blocked as well"
-            problems.append(PluginError(f"{record.origin}: it is {how}"))
-            continue
-        if settings.given_by_program(name):
-            record.fail(OptionError("options were given as well, but those of an object are its arguments"))
-        seen[name] = record.origin
+        if isinstance(plugin, str):
+            record.fail(PluginError(f"{plugin!r} is no object; installed plugins need not be given"))
+        elif name in seen:
+            record.fail(PluginError("it is given twice, or another one of this name is"))
+        elif of is None and name in unblocked:
+            record.fail(PluginError(f"{unblocked[name].origin} has the same name; rename this one, or block that one"))
+        elif of is not None:
+            replaced.add(name)
+            _settle_block(record, blocked, settings)
+        seen.setdefault(name, record.origin)
         yield record, partial(_given, plugin)
-    replaced = set(seen)
     for entry in entries:
-        if entry.name in replaced:
-            continue
-        if entry.name in seen:
-            problems.append(PluginError(f"{entry.origin}: {seen[entry.name]} has the same name"))
-            continue
-        seen[entry.name] = entry.origin
-        yield PluginRecord(entry.name, entry.origin, entry), partial(_load_entry, entry, settings)
+        if entry.name not in replaced:
+            record = PluginRecord(entry.name, entry.origin, entry)
+            if seen.setdefault(entry.name, entry.origin) != entry.origin and entry.name in unblocked:
+                record.fail(PluginError(f"{seen[entry.name]} has the same name; uninstall one of them, or block both"))
+            yield record, partial(_load_entry, entry, settings)
+
+
+def _settle_block(record: PluginRecord, blocked: Sequence[str], settings: Settings) -> None:
+    """A plugin that the program gives: it cannot mean to block it as well, and where it runs is weaker than it."""
+    if record.name in blocked:
+        record.fail(PluginError("it is blocked as well"))
+    elif record.name in settings.block:
+        log.warning("%s: it stays, although it is blocked where the program runs", record.origin)
 
 
 def _given(plugin: Any, record: PluginRecord) -> Any:
@@ -219,41 +235,42 @@ def _given(plugin: Any, record: PluginRecord) -> Any:
 
 def _load_entry(entry: Entry, settings: Settings, record: PluginRecord) -> Any:
     found = entry.load()
-    record.identifies = hasattr(found, "izzati_identify")
-    record.options = settings.options(entry.name, found if inspect.isclass(found) else lambda: None)
+    makes = inspect.isclass(found) or inspect.isfunction(found)
+    record.options = settings.options(entry.name, found if makes else lambda: None)
     return found
 
 
-def _name(plugin: Any, entries: Iterable[Entry]) -> str:
-    if inspect.ismodule(plugin):
-        return plugin.__name__
-    for entry in entries:
-        # Whose class is at hand has imported the module that the entry names, or the class is another one.
-        if entry.value.partition(":")[0] in sys.modules and _is_at(entry, type(plugin)):
-            return entry.name
-    return type(plugin).__name__
-
-
-def _is_at(entry: Entry, kind: type) -> bool:
+def _is_of(plugin: Any, entry: Entry) -> bool:
+    """True if it is what the entry names, or of the class that the entry names."""
+    # Whose class is at hand has imported the module that the entry names, or the class is another one.
+    if entry.value.partition(":")[0] not in sys.modules:
+        return False
     try:
-        return entry.load() is kind
+        named = entry.load()
     except (ImportError, AttributeError):
         return False
+    return named is plugin or named is type(plugin)
 
 
 def _without_secrets(text: str, options: Iterable[Option]) -> str:
     """The text without the values of options that are never printed."""
-    for option in options:
-        for value in _parts(option.value) if option.secret else ():
-            if isinstance(value, str) and value:
-                text = text.replace(value, "(secret)").replace(repr(value)[1:-1], "(secret)")
+    secrets = {str(part) for option in options if option.secret for part in _parts(option.value)} - {""}
+    if any(len(secret) < _RECOGNIZABLE and secret in text for secret in secrets):
+        return "(what it says may be a secret)"  # a hole in a word would show what is missing
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "(secret)").replace(repr(secret)[1:-1], "(secret)")
     return text
 
 
-def _parts(value: Any) -> Iterable[Any]:
+def _parts(value: Any) -> Iterator[Any]:
+    """All that a value is made of."""
     if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+        value = value.values()
+    elif not isinstance(value, (list, tuple, set, frozenset)):
+        yield from () if value is None else (value,)
+        return
+    for each in value:
+        yield from _parts(each)
 
 
 def _not_active(name: str, records: Iterable[PluginRecord]) -> str:

@@ -686,12 +686,12 @@ BROKEN = {
         "izzati_finalise is no hook; did you mean 'izzati_finalize'?",
     ),
     "argument": (
-        "class Plugin:\n    @izzati.hookimpl\n    def izzati_admit(self, req): pass",
-        "izzati_admit has no parameter 'req'",
+        "class Plugin:\n    @izzati.hookimpl\n    def izzati_finalize(self, req): pass",
+        "izzati_finalize has no parameter 'req'",
     ),
     "coroutine": (
-        "class Plugin:\n    @izzati.hookimpl\n    async def izzati_admit(self, request): pass",
-        "izzati_admit is async; hooks are plain functions",
+        "class Plugin:\n    @izzati.hookimpl\n    async def izzati_finalize(self, request): pass",
+        "izzati_finalize is async; hooks are plain functions",
     ),
     "another": (
         "class Plugin(izzati.Codec):\n    reads = ('application/json',)",
@@ -796,7 +796,7 @@ class TestPlugins:
             "secret": True,
         }
         assert f"option token = (secret) (text; from {source})" in paragraph(told[0], "keeper")
-        assert "option spare = 'none' (text; from default)" in paragraph(told[0], "keeper")
+        assert "option spare = (secret) (text; from default)" in paragraph(told[0], "keeper")
         if state == "broken":
             assert "LookupError: nobody takes (secret)" in told[0]
 

@@ -489,7 +489,7 @@ DAMAGED = "test_a_damaged_body_is_a_dict_or_a_refusal"
 
 WRONG = [
     Wrong(CLAIMS, ClaimsCapitals, "in lower case"),
-    Wrong(CLAIMS, ClaimsAString, "in a tuple"),
+    Wrong(CLAIMS, ClaimsAString, "takes a tuple of text"),
     Wrong(CLAIMS, ClaimsAPatternToWrite, "it writes '*+mine'"),
     Wrong(CLAIMS, ClaimsTwice, "a media type twice"),
     Wrong(CLAIMS, ClaimsNothing, "claims no media type"),

@@ -167,6 +167,13 @@ def test_izzati_identify(serve):
     assert served.request(method="GET", path="/private", headers={"Authorization": "ann"}).body == b"ann"
 
 
+@pytest.mark.parametrize("answer", [True, False, "", "ann", ("ann",)])
+def test_nothing_but_an_identity_lets_anybody_in(serve, caplog, answer):
+    served = serve(lambda text, data: pytest.fail("it was called"), plugins=[plugin(izzati_identify=lambda: answer)])
+    assert served.request().status == 500
+    assert "it must give an izzati.Identity, or None to decline" in caplog.text
+
+
 def test_izzati_read(serve):
     def izzati_read(request):
         if request.media_type != "text/x-lines":

@@ -128,11 +128,16 @@ class TestWhereAValueComesFrom:
         ):
             backend()
 
-    def test_an_object_has_its_options_from_its_own_arguments_alone(self, monkeypatch):
-        monkeypatch.setenv("IZZATI_TYPED_TEXT", "environment")
-        mine = Typed(text="mine")
-        made = Backend(lambda text, data: {}, plugins=[mine], strict=False, only=())
-        assert made.plugins.by_name["Typed"].given["text"] == "mine"
+    @pytest.mark.parametrize("given", ["environment", "file", "program"])
+    def test_an_object_has_its_options_from_its_own_arguments_alone(self, install, nowhere, monkeypatch, given):
+        install(Typed, "typed")
+        if given == "environment":
+            monkeypatch.setenv("IZZATI_TYPED_TEXT", "another")
+        if given == "file":
+            (nowhere / "izzati.toml").write_text('[typed]\ntext = "another"\n')
+        options = {"typed": {"text": "another"}} if given == "program" else {}
+        with pytest.raises(OptionError, match="'typed', given to the Backend: options were given as well"):
+            Backend(lambda text, data: {}, plugins=[Typed(text="mine")], options=options)
 
     def test_options_of_a_blocked_plugin_are_left_alone(self, install, monkeypatch, backend):
         install(Guarded, "guarded")
@@ -294,8 +299,9 @@ class TestUnknownAndMissing:
         [
             ("[typed", "izzati.toml is not valid TOML"),
             (b"\xff", "izzati.toml is not valid TOML"),
-            ("threads = 3", "threads = 3 belongs to no plugin; write it below its plugin's [name]"),
-            ("block = 3", "block takes a list of names, not 3"),
+            ("threads = 3", "threads stands alone, and belongs to no plugin; write it below a plugin's [name]"),
+            ("block = 3", "block takes a list of names"),
+            ("[block]\ntoken = 3", "block takes a list of names"),
         ],
     )
     def test_a_file_that_cannot_be_read_is_told(self, nowhere, toml, told, backend):
@@ -323,6 +329,24 @@ class TestSecrets:
         install(Sealed, "sealed")
         options = record(backend(options={"sealed": {"seal": "hush"}}), "sealed").options
         assert [option.hidden for option in options] == [True]
+
+    def test_a_secret_default_is_one_too_and_so_is_what_a_table_holds(self, install, backend):
+        class Deep(Listening):
+            def __init__(self, seal: Secret[str] = "wax", table: Secret[Mapping[str, Mapping[str, str]]] = {}):  # noqa: B006
+                if table:
+                    raise OptionError(f"{table} is no good")
+
+        install(Deep, "deep")
+        assert [option.hidden for option in record(backend(), "deep").options] == [True, False]
+        with pytest.raises(OptionError) as caught:
+            backend(options={"deep": {"table": {"s3": {"key": "hush hush"}}}})
+        assert "{'s3': {'key': '(secret)'}} is no good" in str(caught.value)
+
+    def test_a_short_secret_leaves_no_hole_that_shows_it(self, install, monkeypatch, backend):
+        install(Guarded, "guarded")
+        monkeypatch.setenv("IZZATI_GUARDED_TOKEN", "e")
+        with pytest.raises(PluginError, match=r"ValueError: [(]what it says may be a secret[)]"):
+            backend(options={"guarded": {"fail": True}})
 
     def test_no_error_repeats_a_secret(self, install, monkeypatch, backend):
         install(Guarded, "guarded")

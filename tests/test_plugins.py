@@ -117,6 +117,8 @@ class TestFaults:
             ("@hookimpl\n    def izzati_read(self, *, request): pass", "write request without a star"),
             ("@hookimpl\n    def izzati_read(self, **kwargs): pass", "write kwargs without a star"),
             ("def other(self): pass", "it implements no hook"),
+            ("@hookimpl\n    def izzati_identify(self): yield 1", "izzati_identify has a yield, so it would never run"),
+            ("@hookimpl(wrapper=True)\n    def izzati_call(self): 0", "marked as a wrapper and has no yield"),
         ],
     )
     def test_a_wrong_hook(self, body, sentence):
@@ -151,7 +153,7 @@ class TestFaults:
         assert "browsers" not in Backend(nothing, block="browsers").plugins.by_name
 
     def test_one_given_twice(self):
-        with pytest.raises(PluginError, match="'browsers', given to the Backend: it is given twice"):
+        with pytest.raises(PluginError, match="'browsers', given to the Backend: it is given twice, or another"):
             Backend(nothing, plugins=[Browsers(), Browsers()])
         with pytest.raises(PluginError, match="'browsers', given to the Backend: it is blocked as well"):
             Backend(nothing, plugins=[Browsers()], block=["browsers"])
@@ -208,6 +210,33 @@ class TestClaims:
         Backend(nothing, plugins=[First(), Second()])
         with pytest.raises(PluginError, match="location scheme 's3'"):
             Backend(nothing, plugins=[First(), type("Other", (First,), {})()])
+
+    def test_a_plugin_of_another_ones_name_does_not_take_its_place(self):
+        other = type("spool", (Browsers,), {})()
+        with pytest.raises(PluginError, match="'spool', given to the Backend: plugin 'spool' has the same name"):
+            Backend(nothing, plugins=[other])
+        assert Backend(nothing, plugins=[other], block=["spool", "browsers"]).plugins.by_name["spool"] is other
+
+    def test_a_name_in_place_of_an_object(self):
+        with pytest.raises(PluginError, match="'spool' is no object; installed plugins need not be given"):
+            Backend(nothing, plugins=["spool"])
+
+    @pytest.mark.parametrize(
+        ("routes", "told"),
+        [
+            (lambda: 1 / 0, "izzati_routes of the plugin 'Odd' failed: ZeroDivisionError"),
+            (lambda: 5, "izzati_routes of a plugin failed: TypeError"),
+            (lambda: ["/x"], "gives '/x'; it must give a list of izzati.Route"),
+        ],
+    )
+    def test_routes_that_make_no_sense_are_told(self, routes, told):
+        class Odd:
+            @hookimpl
+            def izzati_routes(self):
+                return routes()
+
+        with pytest.raises(PluginError, match=told):
+            Backend(nothing, plugins=[Odd()])
 
     @pytest.mark.parametrize(
         ("claims", "told"),

@@ -232,19 +232,66 @@ class TestStrict:
         backend = Backend(nothing, strict=False)
         assert (state(backend, "first"), state(backend, "second")) == ("active", "broken")
 
-    def test_a_broken_plugin_that_should_identify_callers_lets_nobody_in(self, serve, install):
-        class Guard:
-            def __init__(self):
-                raise ValueError("no tokens are configured")
+    class Guard:
+        def __init__(self):
+            raise ValueError("no tokens are configured")
 
+        @hookimpl
+        def izzati_identify(self, request):
+            return Identity("anybody")
+
+    class Misspelt:
+        @hookimpl
+        def izzati_identfy(self, request):
+            pass
+
+    class Named:
+        @hookimpl(specname="izzati_identify")
+        def who(self, requests):
+            pass
+
+    class Doorman:
+        @hookimpl
+        def izzati_admit(self, requst):
+            pass
+
+    @pytest.mark.parametrize("plugin", [Guard, Misspelt, Named, Doorman])
+    def test_a_broken_plugin_that_should_decide_who_may_call_lets_nobody_in(self, serve, install, plugin):
+        install(plugin, "guard")
+        answer = serve(nothing, strict=False).request()
+        assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
+        assert "tokens" not in answer.json["detail"]
+
+    def test_so_does_one_that_is_left_out_for_what_was_given_beside_it(self, serve):
+        class Door:
             @hookimpl
             def izzati_identify(self, request):
                 return Identity("anybody")
 
-        install(Guard, "guard")
-        answer = serve(nothing, strict=False).request()
-        assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
-        assert "tokens" not in answer.json["detail"]
+        assert serve(nothing, plugins=[Door(), Door()], strict=False).request().status == 503
+        assert serve(nothing, plugins=[Door()], options={"Door": {}}, strict=False).request().status == 503
+
+    def test_a_function_may_make_a_plugin_from_its_options(self, serve, install):
+        def make(word: str = "made"):
+            return says(word)()
+
+        install(make, "maker")
+        assert said(serve(nothing)) == ["made"]
+        assert said(serve(nothing, options={"maker": {"word": "else"}})) == ["else"]
+
+    def test_a_plugin_that_ends_the_program_is_broken(self, serve, install):
+        class Quits:
+            def __init__(self):
+                raise SystemExit(3)
+
+            @hookimpl
+            def izzati_finalize(self):
+                pass
+
+        install(Quits, "quits")
+        with pytest.raises(PluginError, match="SystemExit: 3"):
+            Backend(nothing)
+        assert serve(nothing, strict=False).request().status == 200
 
 
 @pytest.mark.usefixtures("two")

@@ -21,7 +21,7 @@ def as_json(records: Iterable[PluginRecord]) -> str:
 
 def as_text(records: Iterable[PluginRecord]) -> str:
     """A paragraph for each plugin."""
-    return "\n".join(line for record in records for line in _lines(_describe(record)))
+    return "\n".join(line for record in records for line in _lines(_describe(record), record.options))
 
 
 def _describe(record: PluginRecord) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _plain(option: Option) -> Any:
         return repr(option.value)
 
 
-def _lines(plugin: dict[str, Any]) -> Iterator[str]:
+def _lines(plugin: dict[str, Any], options: Iterable[Option]) -> Iterator[str]:
     origin = f"{plugin['distribution']} {plugin['version']}" if plugin["distribution"] else "given to the Backend"
     yield f"{plugin['name']:<15} {plugin['state']:<9} {origin}"
     for problem in plugin["problems"]:
@@ -68,6 +68,6 @@ def _lines(plugin: dict[str, Any]) -> Iterator[str]:
         yield f"    hooks     {' '.join(hook.removeprefix('izzati_') for hook in plugin['hooks'])}"
     for kind, values in plugin["claims"].items():
         yield f"    {kind:<9} {' '.join(value or repr(value) for value in values)}"
-    for option in plugin["options"]:
-        value = "(secret)" if option["secret"] and option["source"] != "default" else repr(option["value"])
-        yield f"    option    {option['name']} = {value}   ({option['takes']}; from {option['source']})"
+    for option in options:
+        value = "(secret)" if option.hidden else repr(_plain(option))
+        yield f"    option    {option.name} = {value}   ({option.takes}; from {option.source})"
