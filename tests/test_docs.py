@@ -102,6 +102,13 @@ def test_the_hook_reference_has_the_hooks_parameters_says_what_they_are_and_when
     assert "When: " in text
 
 
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_table_of_hooks_says_what_each_is_given_and_who_is_asked(name):
+    parameters = ", ".join(f"`{each}`" for each in inspect.signature(HOOKS[name]).parameters) or "none"
+    asked = "until one answers" if HOOKS[name].izzati_spec["firstresult"] else "all"
+    assert f"| `{name}` | {parameters} | {asked} |\n" in (ROOT / "docs" / "hooks.md").read_text("utf-8")
+
+
 def test_the_page_about_plugins_lists_the_built_in_ones_in_the_order_in_which_they_are_asked(site):
     listed = re.search(r"the built-in ones: ([^.]+)\.", site["plugins"])[1]
     assert re.findall(r'"(\w+)"', listed) == [entry.name for entry in DEFAULTS]
