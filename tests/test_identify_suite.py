@@ -429,7 +429,7 @@ WRONG = [
     Wrong("test_the_body_of_a_refused_request_is_not_read", ReadsTheBody, "the body was asked for"),
     Wrong(GETS_IN, GivesANumber, "a name is text"),
     Wrong(GETS_IN, GivesNoName, "name is empty"),
-    Wrong(GETS_IN, GivesADict, "answer an Identity"),
+    Wrong(GETS_IN, GivesADict, "got a 500"),
     Wrong(GETS_IN, RefusesAll, "got a 401"),
     Wrong(GETS_IN, Token, "`good` is empty", {"good": []}),
     Wrong("test_the_scheme_is_read_in_any_case", WantsACapital, "and the same as bearer got a 401"),

@@ -49,6 +49,8 @@ class Program:
             "IZZATI_AUTH_FAILURES": "",
             "IZZATI_STORAGE_URL": self.uploads.as_uri(),
             "IZZATI_LOGS_REQUESTS": "no",
+            # Each thread's own arena would take its time to fill, and look like a leak.
+            "MALLOC_ARENA_MAX": "1",
         }
         self.process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=folder, env={**environment, **options}, stderr=subprocess.PIPE, text=True
