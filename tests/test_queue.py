@@ -752,6 +752,7 @@ class TestNothingLeaks:
             before = before or descriptors()
         assert descriptors() == before
 
+    @pytest.mark.xdist_group("shared memory")  # of which the system tells how much there is in all
     @pytest.mark.parametrize("how", ["drops", "closes"])
     @pytest.mark.parametrize("count", [40, 400], ids=["in flight", "waiting, too"])
     def test_unread_large_items_are_freed_with_their_queue(self, count, how, caplog):
