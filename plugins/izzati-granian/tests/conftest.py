@@ -1,6 +1,8 @@
 """The fixtures ``serve`` and ``install``, and ``start``, which starts a program."""
 
+import os
 from contextlib import ExitStack
+from importlib.metadata import entry_points
 
 import pytest
 from programs import Program
@@ -19,3 +21,7 @@ def start(tmp_path):
             return program
 
         yield start_program
+
+
+# The programs that these tests start use this plugin, whatever else is installed beside it.
+os.environ["IZZATI_BLOCK"] = ",".join(entry.name for entry in entry_points(group="izzati") if entry.name != "granian")
