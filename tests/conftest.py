@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 
 import pytest
 from helpers import JPEG, SECONDS
@@ -15,6 +16,24 @@ pytest_plugins = ["izzati.testing"]
 
 # A test uses the plugins that it means, whatever else is installed where it runs; processes that it starts likewise.
 os.environ["IZZATI_BLOCK"] = ",".join(entry.name for entry in installed())
+
+
+@pytest.fixture(autouse=True)
+def room(request, tmp_path_factory):
+    """A test marked ``alone`` measures what only the whole system tells: none of another worker runs beside it."""
+    if sys.platform == "win32" or "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    how = fcntl.LOCK_EX if request.node.get_closest_marker("alone") else fcntl.LOCK_SH
+    # Locks of processes, since those of descriptors would live on in forked children. Who waits for the room keeps the
+    # door meanwhile, or those that share the room would come and go for ever.
+    with (tmp_path_factory.getbasetemp().parent / "room").open("w+b") as lock:
+        fcntl.lockf(lock, how, 1, 0)  # the door
+        fcntl.lockf(lock, how, 1, 1)  # the room
+        fcntl.lockf(lock, fcntl.LOCK_UN, 1, 0)
+        yield
 
 
 @pytest.fixture

@@ -752,7 +752,7 @@ class TestNothingLeaks:
             before = before or descriptors()
         assert descriptors() == before
 
-    @pytest.mark.xdist_group("shared memory")  # of which the system tells how much there is in all
+    @pytest.mark.alone
     @pytest.mark.parametrize("how", ["drops", "closes"])
     @pytest.mark.parametrize("count", [40, 400], ids=["in flight", "waiting, too"])
     def test_unread_large_items_are_freed_with_their_queue(self, count, how, caplog):
@@ -785,6 +785,7 @@ class TestNothingLeaks:
         assert within(SECONDS, lambda: "izzati background" not in threads()), "it tries again and again"
         assert not caplog.records
 
+    @pytest.mark.alone
     def test_a_killed_reader_leaves_no_memory_behind(self, run):
         items = own_queue()
         before = shared_memory()
