@@ -59,7 +59,7 @@ class Backend:
     :param require: names of plugins without which it must not start.
     :param order: names of plugins to ask first, in this order; between two that claim the same, the first has it.
     :param strict: False to leave out plugins that are broken, with a warning in the log, instead of refusing to start.
-        If one of them identifies callers, every call is refused. True unless the environment has ``IZZATI_STRICT=0``.
+        If one of them decides who may call, every call is refused. True unless the environment has ``IZZATI_STRICT=0``.
     :param limits: what one request may ask for.
     :raises CallbackError: (a ``TypeError``) if a callback cannot take its arguments.
     :raises PluginError: if a plugin cannot be used, with everything that is wrong with any.

@@ -69,7 +69,8 @@ def parse(text: str, kind: Any) -> Any:  # noqa: PLR0911 - as convert
     """
     kind, origin = _plain(kind)
     if origin is Literal:
-        return _require(*next(((each, True) for each in get_args(kind) if str(each) == text), (text, False)))
+        found = [each for each in get_args(kind) if str(each) == text]
+        return _require(text, bool(found)) and found[0]
     if origin is Union:
         # Text last, since anything is text.
         return _first(parse, text, sorted(get_args(kind), key=lambda each: _plain(each)[1] is str))

@@ -152,6 +152,10 @@ class Connection:
             return Progress.WAITING
         except OSError:
             return Progress.GONE
+        except Exception:
+            # One connection must not end the thread that receives for all.
+            log.exception("a connection failed")
+            return Progress.GONE
 
     def expire(self) -> Progress:
         """The deadline has passed."""

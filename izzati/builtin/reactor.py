@@ -76,7 +76,7 @@ class Reactor:
         #: when to look at which connection, by number; its own deadline may have moved since
         self._deadlines: list[tuple[float, int]] = []
         self._numbers = itertools.count()
-        #: guards the next four
+        #: guards what says who leads, and what the leader answers
         self._lock = threading.Lock()
         #: counts the leaders
         self._term = 0
