@@ -20,7 +20,7 @@ os.environ["IZZATI_BLOCK"] = ",".join(entry.name for entry in installed())
 
 @pytest.fixture(autouse=True)
 def room(request, tmp_path_factory):
-    """A test marked ``alone`` measures what only the whole system tells: none of another worker runs beside it."""
+    """A test marked ``alone`` uses what the whole system has once: none of another worker runs beside it."""
     if sys.platform == "win32" or "PYTEST_XDIST_WORKER" not in os.environ:
         yield
         return

@@ -647,7 +647,7 @@ def post(port, path="/"):
         connection.close()
 
 
-@pytest.mark.xdist_group("port 5020")
+@pytest.mark.alone  # since it uses the port 5020
 @pytest.mark.parametrize(
     ("example", "printed"),
     [

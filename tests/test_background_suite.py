@@ -434,7 +434,6 @@ def outcomes(tmp_path_factory):
     return found
 
 
-@pytest.mark.xdist_group("wrong background")  # which share one run
 @on_linux
 @pytest.mark.parametrize(
     ("plugin", "test"), [pytest.param(*row, id="-".join((row[0].__name__, row[1]))) for row in WRONG]

@@ -589,7 +589,6 @@ def outcomes(tmp_path_factory):
     return run_in_another_pytest(tmp_path_factory.mktemp("suites"), "test_codec_suite", [*wrong, *RIGHT, *bare])
 
 
-@pytest.mark.xdist_group("wrong codec")  # which share one run
 @pytest.mark.parametrize("number", range(len(WRONG)), ids=[case.plugin.__name__ for case in WRONG])
 def test_a_wrong_codec_fails_the_test_for_what_is_wrong_with_it(outcomes, number):
     case = WRONG[number]

@@ -250,7 +250,7 @@ def test_the_files_that_the_readmes_commands_name_exist():
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-@pytest.mark.xdist_group("port 5020")
+@pytest.mark.alone  # since it uses the port 5020
 def test_the_quickstart_answers_greets_on_stderr_prints_on_stdout_and_ends_with_ctrl_c():
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", QUICKSTART_PORT)) == 0:

@@ -478,7 +478,6 @@ def outcomes(tmp_path_factory):
     return run_in_another_pytest(tmp_path_factory.mktemp("suites"), "test_identify_suite", nodes)
 
 
-@pytest.mark.xdist_group("wrong identify")  # which share one run
 @pytest.mark.parametrize("number", range(len(WRONG)), ids=[case.plugin.__name__ for case in WRONG])
 def test_a_wrong_plugin_fails_the_test_for_what_is_wrong_with_it(outcomes, number):
     case = WRONG[number]

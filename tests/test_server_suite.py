@@ -597,7 +597,6 @@ def outcomes(tmp_path_factory):
     return {test: outcome for outcome, test in lines if outcome != "ERROR"}, run.stdout
 
 
-@pytest.mark.xdist_group("wrong server")  # which share one run
 @pytest.mark.parametrize("test", sorted(WRONG))
 def test_a_wrong_server_fails_its_test(outcomes, test):
     found, said = outcomes

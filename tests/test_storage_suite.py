@@ -545,7 +545,6 @@ def outcomes(tmp_path_factory):
     return found, run.stdout
 
 
-@pytest.mark.xdist_group("wrong storage")  # which share one run
 @pytest.mark.parametrize("test", sorted(WRONG))
 def test_a_wrong_plugin_fails_its_test(outcomes, test):
     found, said = outcomes
