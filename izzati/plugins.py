@@ -13,6 +13,7 @@ from typing import Any
 import pluggy
 
 from izzati import hookspecs
+from izzati.chains import Chains
 from izzati.checks import SPECS, faults, guards
 from izzati.claims import Claims, conflicts, owners
 from izzati.config import Option, Settings
@@ -88,7 +89,6 @@ class Plugins:
         strict = settings.strict if strict is None else strict
         self._manager = pluggy.PluginManager("izzati")
         self._manager.add_hookspecs(hookspecs)
-        self.hooks: Any = self._manager.hook
         #: every plugin that there is, those that are not used as well, in the order in which they are asked
         self.records: list[PluginRecord] = []
         problems: list[PluginError] = []
@@ -119,6 +119,9 @@ class Plugins:
         self.by_name = {record.name: record.plugin for record in self._active()}
         for name, plugin in reversed(self.by_name.items()):  # pluggy asks the last registered first
             self._manager.register(plugin, name)
+        self.hooks = Chains(self._manager.hook)
+        #: True if any plugin identifies callers
+        self.identify = bool(self.hooks.implementations("izzati_identify"))
         claims = {record.name: record.claims for record in self._active()}
         #: media type (or pattern) to the name of the plugin that reads it
         self.readers = owners(claims, lambda its: its.reads)
@@ -128,11 +131,6 @@ class Plugins:
         self.challenges = [challenge for its in claims.values() for challenge in its.challenges]
         #: names of plugins that should decide who may call, and cannot
         self.broken_guards = [record.name for record in self.records if record.state == "broken" and record.guards]
-
-    @property
-    def identify(self) -> bool:
-        """True if any plugin identifies callers."""
-        return bool(self.hooks.izzati_identify.get_hookimpls())
 
     def culprit(self, error: BaseException) -> str | None:
         """Where an exception came from, by its innermost frame: a plugin's hook, or the callback; None if neither."""

@@ -7,6 +7,7 @@ owner cannot reach. Browsers say where the page is from (``Origin``), so such re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,10 +37,13 @@ class Browsers:
         self._origins = frozenset(_origin(origin) for origin in _as_list(allow_origins))
         self._hosts = frozenset(_host(host) for host in _as_list(allow_hosts))
         self._loopback = False
+        # Callers of one server ask for few names, and taking one apart costs more than all else that admits them.
+        self._answers_to = lru_cache(maxsize=64)(self._is_allowed_host)
 
     @hookimpl
     def izzati_startup(self, backend: Backend, listen: Listen) -> None:
         self._loopback = listen.loopback
+        self._answers_to.cache_clear()
 
     @hookimpl
     def izzati_admit(self, request: Request) -> Response | None:
@@ -72,16 +76,18 @@ class Browsers:
         return "*" in self._origins or origin in self._origins or _same(origin, request.environ)
 
     def _check_host(self, host: str) -> None:
-        name = _host_name(host)
-        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ())
-        # No browser leaves Host out; HTTP/1.0 clients may.
-        this_machine = not self._hosts and _is_loopback(name)
-        if host and allowed and name not in allowed and "*" not in allowed and not this_machine:
+        if not self._answers_to(host):
             raise Problem(
                 403,
                 "This server does not answer to the host name that was asked for.",
-                hint=f"To let it: Backend(…, options={{'browsers': {{'allow_hosts': [{name!r}]}}}})",
+                hint=f"To let it: Backend(…, options={{'browsers': {{'allow_hosts': [{_host_name(host)!r}]}}}})",
             )
+
+    def _is_allowed_host(self, host: str) -> bool:
+        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ("*",))
+        name = _host_name(host)
+        # No browser leaves Host out; HTTP/1.0 clients may.
+        return not host or "*" in allowed or name in allowed or (not self._hosts and _is_loopback(name))
 
 
 def _as_list(names: Sequence[str]) -> Sequence[str]:

@@ -10,8 +10,8 @@ import re
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -116,6 +116,8 @@ class Connection:
     ) -> None:
         self.number = number
         self.socket = sock
+        # Switching back and forth would cost a call of the system each time; see _blocking.
+        sock.setblocking(False)
         #: when the server will look at its deadline, at the latest
         self.noted = math.inf
         self._app = app
@@ -145,7 +147,6 @@ class Connection:
 
     def receive(self) -> Progress:
         """Take what has arrived, without waiting."""
-        self.socket.settimeout(0)
         try:
             return self._take(self.socket.recv(EARLY))
         except BlockingIOError:
@@ -247,6 +248,8 @@ class Connection:
             return self._take(self.socket.recv(EARLY))
         except TimeoutError:
             return Progress.WAITING
+        finally:
+            self.socket.settimeout(0)
 
     def _answer_one(self) -> bool:
         """Answer one request; True if another may follow."""
@@ -298,14 +301,12 @@ class Connection:
 
     def _await_more(self) -> None:
         """Receive more of the body, from a caller that does not dawdle: at least 1 KiB in each second of waiting."""
-        self.socket.settimeout(0)
         try:
             data = self.socket.recv(BLOCK)
         except BlockingIOError:
             started = time.monotonic()
-            self.socket.settimeout(max(0.001, self._timeouts.block - self._waited))
             try:
-                with self._server.waiting():
+                with self._blocking(max(0.001, self._timeouts.block - self._waited)):
                     data = self.socket.recv(BLOCK)
             except TimeoutError:
                 raise self._too_slow() from None
@@ -400,9 +401,8 @@ class Connection:
         self._write(self._start(length))
         if not self._bodyless and length:
             self._http.send_with_data_passthrough(h11.Data(data=Segment(length)))  # type: ignore[arg-type]
-            self.socket.settimeout(self._timeouts.block)
             try:
-                with self._server.waiting():
+                with self._blocking(self._timeouts.block):
                     sent = self.socket.sendfile(answer.file, answer.file.tell(), length)
             except OSError as error:
                 raise ConnectionLost(error) from error
@@ -440,7 +440,7 @@ class Connection:
         _quietly(self.socket.shutdown, socket.SHUT_WR)
         left = DRAIN_BYTES
         deadline = time.monotonic() + DRAIN_SECONDS
-        with self._server.waiting():
+        with self._blocking(DRAIN_SECONDS):
             while left > 0 and (seconds := deadline - time.monotonic()) > 0:
                 self.socket.settimeout(seconds)
                 received = len(self.socket.recv(BLOCK))
@@ -449,21 +449,31 @@ class Connection:
                 left -= received
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+        if not data:
+            return  # a frame without a length or an end to tell
         try:
-            self.socket.settimeout(0)
             try:
-                sent = self.socket.send(view)
+                sent = self.socket.send(data)
             except BlockingIOError:
                 sent = 0
-            if sent < len(view):
+            if sent < len(data):
+                view = memoryview(data)
                 # sendall counts its timeout over the whole; a slow caller shall have it for each block.
-                self.socket.settimeout(self._timeouts.block)
-                with self._server.waiting():
+                with self._blocking(self._timeouts.block):
                     for start in range(sent, len(view), BLOCK):
                         self.socket.sendall(view[start : start + BLOCK])
         except OSError as error:
             raise ConnectionLost(error) from error
+
+    @contextmanager
+    def _blocking(self, seconds: float) -> Iterator[None]:
+        """Here the socket may block, for so many seconds."""
+        self.socket.settimeout(seconds)
+        try:
+            with self._server.waiting():
+                yield
+        finally:
+            self.socket.settimeout(0)
 
 
 def _declared(request: h11.Request) -> int:

@@ -16,6 +16,8 @@ __all__ = ["Logs"]
 
 log = logging.getLogger("izzati.access")
 
+_LINE = "%s %s %d %.1f ms %s"
+
 
 class Logs:
     """Logs each request at level INFO, by the logger ``izzati.access``.
@@ -49,6 +51,9 @@ class Logs:
         if not self._requests or not log.isEnabledFor(logging.INFO):
             return
         seconds = time.perf_counter() - request.begun
+        path = request.path
+        if not path.isprintable():
+            path = path.encode("unicode_escape").decode()  # it may hold line ends, and a line is one request
         fields = {
             "method": request.method,
             "path": request.path,
@@ -58,16 +63,9 @@ class Logs:
             "id": request.id,
             "identity": request.identity.name if request.identity else None,
         }
-        log.info(
-            "%s %s %d %.1f ms %s",
-            request.method,
-            # A path may hold anything, line ends too, and a line is one request.
-            request.path.encode("unicode_escape").decode(),
-            response.status_code,
-            seconds * 1000,
-            request.address or "-",
-            extra={"request": fields},
-        )
+        shown = (request.method, path, response.status_code, seconds * 1000, request.address or "-")
+        # Not by log.info, which would look for the line that called it: that is this one, each time.
+        log.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, _LINE, shown, None, extra={"request": fields}))
 
 
 class _JSONFormatter(logging.Formatter):

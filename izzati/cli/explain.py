@@ -12,9 +12,11 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pluggy import HookImpl
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.urls import iri_to_uri
@@ -57,10 +59,12 @@ class Trace:
         self.steps: list[Step] = []
         self._depth = 0
         for hook in SPECS:
-            for implementation in getattr(plugins.hooks, hook).get_hookimpls():
-                around = implementation.wrapper or implementation.hookwrapper
-                record = self._around if around else self._plain
-                implementation.function = record(implementation.function, hook, implementation.plugin_name)
+            plugins.hooks.change(hook, partial(self._recorded, hook))
+
+    def _recorded(self, hook: str, implementation: HookImpl) -> Callable[..., Any]:
+        around = implementation.wrapper or implementation.hookwrapper
+        record = self._around if around else self._plain
+        return record(implementation.function, hook, implementation.plugin_name)
 
     def _plain(self, function: Callable[..., Any], hook: str, plugin: str) -> Callable[..., Any]:
         answers = SPECS[hook].izzati_spec["firstresult"]

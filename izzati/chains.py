@@ -1,0 +1,72 @@
+"""Hooks as chains of functions, which a request calls directly.
+
+pluggy makes up its mind anew at each call, since plugins may come and go; a Backend's do not. What is left is to call
+one function after the other. Hooks that a plugin wraps stay with pluggy, which knows how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pluggy import HookCaller, HookImpl
+
+__all__ = ["Chains"]
+
+
+class Chains:
+    """The hooks of a plugin manager, as its ``hook`` has them; each is compiled when it is first called.
+
+    :param relay: the manager's ``hook``. Plugins must have been registered before.
+    """
+
+    def __init__(self, relay: Any) -> None:
+        self._relay = relay
+
+    def __getattr__(self, hook: str) -> Callable[..., Any]:
+        chain = _compiled(getattr(self._relay, hook))
+        setattr(self, hook, chain)  # found without __getattr__ from now on
+        return chain
+
+    def implementations(self, hook: str) -> list[Any]:
+        """pluggy's :class:`~pluggy.HookImpl` for each of all plugins."""
+        found: list[Any] = getattr(self._relay, hook).get_hookimpls()
+        return found
+
+    def change(self, hook: str, change: Callable[[HookImpl], Callable[..., Any]]) -> None:
+        """Put another function in the place of each implementation.
+
+        :param change: gives that function; it is called with positional arguments.
+        """
+        for implementation in self.implementations(hook):
+            implementation.function = change(implementation)
+        vars(self).pop(hook, None)
+
+
+def _compiled(caller: HookCaller) -> Callable[..., Any]:
+    assert caller.spec is not None
+    implementations = caller.get_hookimpls()[::-1]  # the last one is asked first
+    if any(each.wrapper or each.hookwrapper for each in implementations):
+        return caller
+    functions = [_by_name(each) for each in implementations]
+
+    def first(**arguments: Any) -> Any:
+        for function in functions:
+            answer = function(arguments)
+            if answer is not None:
+                return answer
+        return None
+
+    def every(**arguments: Any) -> list[Any]:
+        return [answer for function in functions if (answer := function(arguments)) is not None]
+
+    return first if caller.spec.opts.get("firstresult") else every
+
+
+def _by_name(implementation: HookImpl) -> Callable[[dict[str, Any]], Any]:
+    """The same function, which takes its arguments out of all that there are."""
+    function, names = implementation.function, implementation.argnames
+    if len(names) == 1:
+        (name,) = names
+        return lambda arguments: function(arguments[name])
+    return lambda arguments: function(*[arguments[name] for name in names])
