@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, ge
 from izzati.conversion import accepts_text, convert, describe, parse
 from izzati.errors import OptionError, did_you_mean
 
-__all__ = ["Option", "Secret", "Settings"]
+__all__ = ["FILE", "Option", "Secret", "Settings"]
 
 FILE = "izzati.toml"
 _REQUIRED = inspect.Parameter.empty

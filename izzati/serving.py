@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -11,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["LOOPBACK", "Listen", "Server", "greeting", "in_place_of_run", "serve_until_signalled"]
+__all__ = ["LOOPBACK", "RESTARTED", "Listen", "Server", "greeting", "in_place_of_run", "serve_until_signalled"]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+RESTARTED = "_IZZATI_RESTARTED"
+"""A variable of the environment that is set where the program has served before, and its user has read the greeting."""
 
 in_place_of_run: list[Callable[[Any, str, int], Any] | None] = []
 """While another program runs a script: the last one is what ``run()`` does there, given Backend, host and port; None
@@ -79,14 +82,19 @@ def greeting(
     :param guarded: True if callers must say who they are.
     """
     host, port = address
-    lines = [f"izzati serves {', '.join(what)}"]
+    urls = {}
     if listen.loopback:
-        lines += [f"  this machine  {_url(host, port)}"]
+        urls["this machine"] = _url(host, port)
     else:
         everywhere = listen.host in ("", "0.0.0.0", "::")  # noqa: S104 - it is told, not chosen, here
-        lines += [f"  this machine  {_url('127.0.0.1', port)}"] if everywhere else []
+        if everywhere:
+            urls["this machine"] = _url("127.0.0.1", port)
         network = _network_address() if everywhere else host
-        lines += [f"  the network   {_url(network, port)}"] if network else []
+        if network:
+            urls["the network"] = _url(network, port)
+    if RESTARTED in os.environ:
+        return f"izzati serves again: {' '.join(urls.values())}"
+    lines = [f"izzati serves {', '.join(what)}", *(f"  {who:13} {url}" for who, url in urls.items())]
     lines += [f"  plugins       {' '.join(plugins)}"]
     if not listen.loopback and not guarded:
         lines += ['Anyone on the network may call it; run(host="127.0.0.1") keeps it to this machine.']

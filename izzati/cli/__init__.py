@@ -16,9 +16,11 @@ from typing import Any
 
 from izzati import __version__
 from izzati.backend import Backend
+from izzati.cli.child import end_with_parent, has_parent
 from izzati.cli.explain import environ_for, explain
 from izzati.cli.listing import as_json, as_text
 from izzati.cli.programs import ProgramRaised, execute, load, sentence
+from izzati.cli.reload import supervise
 from izzati.cli.scaffold import KINDS, new_plugin
 from izzati.config import Settings
 from izzati.discovery import Selection
@@ -66,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host", help="a name or address; every interface unless the file says otherwise")
     run.add_argument("--port", type=int, help="5020 unless the file says otherwise; 0 for a free one")
     run.add_argument("-q", "--quiet", action="store_true", help="no line for each request")
+    run.add_argument("--reload", action="store_true", help="start it again whenever a file of it changes")
     run.set_defaults(do=_run)
 
     plugins = commands.add_parser("plugins", help="list the plugins: state, hooks, claims, options")
@@ -92,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if has_parent():
+        end_with_parent()
+    elif options.reload:
+        return supervise(options.file)
     served = False
     if options.quiet:
         os.environ["IZZATI_LOGS_REQUESTS"] = "no"  # where a server in a process of its own finds it, too

@@ -17,7 +17,7 @@ from izzati.background import inert_handles
 from izzati.errors import CallbackError, IzzatiError, did_you_mean
 from izzati.serving import in_place_of_run
 
-__all__ = ["ProgramError", "ProgramRaised", "execute", "find", "load", "sentence"]
+__all__ = ["ProgramError", "ProgramRaised", "execute", "find", "load", "sentence", "split"]
 
 OnRun = Callable[[Backend, str, int], Any]
 
@@ -46,7 +46,7 @@ def execute(spec: str, on_run: OnRun) -> Callable[[], Backend]:
     :raises ProgramError: if there is no such file, or izzati refuses what is in it.
     :raises ProgramRaised: if it raises anything else.
     """
-    path, name = _split(spec)
+    path, name = split(spec)
     code = _compiled(path)
     # As __main__, so that background work finds its functions in other processes, as it does without this program.
     main = ModuleType("__main__")
@@ -101,7 +101,7 @@ class _Left(BaseException):
     pass
 
 
-def _split(spec: str) -> tuple[str, str | None]:
+def split(spec: str) -> tuple[str, str | None]:
     """The file's path and the name in it. A file whose own name has a colon is found as it is."""
     match = re.fullmatch(r"(?s)(.+):([^\W\d]\w*)", spec)
     return (match[1], match[2]) if match and not Path(spec).exists() else (spec, None)
