@@ -166,6 +166,19 @@ def test_saving_a_large_upload_copies_nothing(serve, tmp_path, spool):
     assert (tmp_path / "kept").stat().st_ino == seen[0]
 
 
+@pytest.mark.skipif(not hasattr(sys, "getunicodeinternedsize"), reason="told by Python 3.12 and newer")
+def test_saving_interns_no_name_since_python_3_12_keeps_it_for_ever(serve, tmp_path):
+    def callback(text, data):
+        for number in range(100):
+            data[0].save(tmp_path)
+            data[0].save(tmp_path / f"{number}.jpg")
+        return sys.getunicodeinternedsize()
+
+    served = serve(callback)
+    first = served.request(b"x", {"Content-Type": "image/jpeg"}).json
+    assert served.request(b"x", {"Content-Type": "image/jpeg"}).json - first < 50
+
+
 def test_a_save_that_fails_gives_back_the_name_it_had_reserved(serve, tmp_path, monkeypatch):
     photos = tmp_path / "photos"
     photos.mkdir()

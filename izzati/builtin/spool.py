@@ -8,7 +8,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from pathlib import Path
+from contextlib import suppress
 from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -48,13 +48,13 @@ class Spool(Storage):
         path = _path(location)
         stream = open(path, "rb")  # noqa: SIM115 - whoever asked closes it
         status = os.fstat(stream.fileno())
-        return StoredFile(stream, path.name, status.st_size, status.st_mtime)
+        return StoredFile(stream, os.path.basename(path), status.st_size, status.st_mtime)
 
     def save(self, file: UploadedFile, location: str) -> str:
         if not location:
             raise ValueError("save() needs a path, a folder or a URL, not an empty one")
         target = _path(location)
-        reserved = target.is_dir()
+        reserved = os.path.isdir(target)
         if not reserved and location.endswith(("/", os.sep)):
             raise FileNotFoundError(errno.ENOENT, "the folder to save in does not exist", location)
         if reserved:
@@ -63,19 +63,20 @@ class Spool(Storage):
             self._place(file, target)
         except BaseException:
             if reserved:
-                target.unlink()
+                os.unlink(target)
             raise
-        return str(target)
+        return target
 
-    def _place(self, file: UploadedFile, target: Path) -> None:
+    def _place(self, file: UploadedFile, target: str) -> None:
         """Give the file its name in one step, so that nobody ever sees half of it. A link there is replaced."""
-        beside = target.with_name(f".{os.urandom(8).hex()}.part")
+        beside = os.path.join(os.path.dirname(target), f".{os.urandom(8).hex()}.part")
         try:
             if not (isinstance(file.sink, _SpoolSink) and file.sink.link(beside)):
                 _copy(file.sink, beside)
             os.replace(beside, target)
         finally:
-            beside.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
 
 
 class _Budget:
@@ -119,7 +120,7 @@ class _SpoolSink(Sink):
         assert isinstance(self._stream, io.BytesIO)
         return io.BytesIO(self._stream.getvalue())  # shares the bytes, copies only if somebody writes
 
-    def link(self, target: Path) -> bool:
+    def link(self, target: str) -> bool:
         """Give the file on disk this new name; False if it is in memory, or on another file system."""
         return self._disk is not None and self._disk.link(target)
 
@@ -168,7 +169,7 @@ class _DiskFile:
     def reopen(self) -> IO[bytes]:
         return open(self._path or self._proc, "rb")
 
-    def link(self, target: Path) -> bool:
+    def link(self, target: str) -> bool:
         if self._linked:
             return False  # a second name of one file would change with the first
         try:
@@ -192,26 +193,27 @@ class _DiskFile:
         return f"/proc/self/fd/{self.stream.fileno()}"
 
 
-def _path(location: str) -> Path:
+def _path(location: str) -> str:
+    # Not a Path: before 3.12.7 Python 3.12 keeps the parts of every one for ever.
     if location[:7].lower() == "file://":
-        return Path(url2pathname(urlsplit(location).path))
-    return Path(location)
+        return url2pathname(urlsplit(location).path)
+    return location
 
 
-def _reserve(folder: Path, name: str) -> Path:
+def _reserve(folder: str, name: str) -> str:
     """A path in the folder that nothing had before; an empty file holds it until the upload takes its place."""
     stem, suffix = os.path.splitext(name)
     for number in itertools.count(1):
         mark = number if number <= _NUMBERS else os.urandom(8).hex()
-        path = folder / (name if number == 1 else f"{stem} ({mark}){suffix}")
+        path = os.path.join(folder, name if number == 1 else f"{stem} ({mark}){suffix}")
         try:
-            path.touch(exist_ok=False)
+            open(path, "xb").close()
         except FileExistsError:
             continue
         return path
     raise AssertionError("numbers do not end")
 
 
-def _copy(sink: Sink, target: Path) -> None:
+def _copy(sink: Sink, target: str) -> None:
     with sink.open() as source, open(target, "xb") as copy:
         shutil.copyfileobj(source, copy, 1 << 20)
