@@ -19,7 +19,7 @@ from izzati.callbacks import Callback
 from izzati.config import Settings
 from izzati.deadline import call_in_time
 from izzati.discovery import Selection
-from izzati.errors import BackgroundError, PluginError, Problem
+from izzati.errors import BackgroundError, PluginError, Problem, forget_frames
 from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
 from izzati.message import Content, Identity, Reply
@@ -127,6 +127,7 @@ class Backend:
             raise
         except BaseException as error:
             response = self._explain(error, request)
+            forget_frames(error)
         response = self._finalize(response, request)
         if response.is_sequence:
             request.release()
@@ -204,13 +205,15 @@ class Backend:
     def _explain(self, error: BaseException, request: Request) -> Response:
         if not isinstance(error, HTTPException):
             culprit = self.plugins.culprit(error)
-            if culprit and sys.version_info >= (3, 11):
-                error.add_note(f"This was raised in {culprit}.")
+            note = f"This was raised in {culprit}."
+            if culprit and sys.version_info >= (3, 11) and note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
             log.error("request %s failed%s", request.id, f" in {culprit}" if culprit else "", exc_info=error)
         try:
             response: Response | None = self._hooks.izzati_error(error=error, request=request)
         except Exception as another:
             log.error("request %s: its error could not be told", request.id, exc_info=another)
+            forget_frames(another)
             response = None
         return response or Problem(500, f"Request {request.id} failed.").get_response()
 
@@ -220,6 +223,7 @@ class Backend:
         except Exception as error:
             # An answer without the headers that a plugin owes it might be an unsafe one.
             log.error("request %s: %s failed", request.id, self.plugins.culprit(error), exc_info=error)
+            forget_frames(error)
             response = Problem(500, f"Request {request.id} failed.").get_response()
         response.headers["X-Request-Id"] = request.id
         return response

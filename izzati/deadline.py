@@ -9,6 +9,7 @@ from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import Any
 
+from izzati.errors import forget_frames
 from izzati.request import Request
 
 __all__ = ["call_in_time"]
@@ -30,7 +31,10 @@ def call_in_time(function: Callable[[], Any], request: Request) -> Any:
 
     def finish(late: Future[Any]) -> None:
         release()
-        log.warning("request %s: the callback ended after its time", request.id, exc_info=late.exception())
+        error = late.exception()
+        log.warning("request %s: the callback ended after its time", request.id, exc_info=error)
+        if error is not None:
+            forget_frames(error)
 
     future.add_done_callback(finish)
     raise request.limits.too_late()

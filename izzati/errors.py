@@ -32,6 +32,7 @@ __all__ = [
     "Problem",
     "UnknownScheme",
     "did_you_mean",
+    "forget_frames",
 ]
 
 
@@ -133,3 +134,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name; empty if none of those that are known is close to it."""
     close = difflib.get_close_matches(str(name), list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of what an error holds by its traceback, once it has been told: the frames that it went through.
+
+    pluggy's frames hold the error in turn, so that a request and its body would stay until the garbage collector comes
+    by. And an error that a program has made once, and raises each time, would get a longer traceback each time.
+    """
+    left: list[BaseException | None] = [error]
+    seen = set()
+    while left:
+        each = left.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.with_traceback(None)
+            left += [each.__cause__, each.__context__]

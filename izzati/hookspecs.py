@@ -202,7 +202,8 @@ def izzati_encode(value: Any, media_type: str) -> bytes | None:
 def izzati_error(error: BaseException, request: Request) -> Response | None:
     """How is this error told to the caller?
 
-    When: whenever a hook or the callback raised. The log has it already.
+    When: whenever a hook or the callback raised. The log has it already. Its traceback is taken from it afterwards: who
+    needs that later keeps it, or better its text.
 
     :param error: a Problem or another Werkzeug ``HTTPException`` is meant for the caller; anything else is a defect
         whose words must not leave the server.

@@ -53,7 +53,8 @@ class Request:
         self.identity: Identity | None = None
         #: values of the rule's variables, where the path has any
         self.variables: Mapping[str, Any] = {}
-        #: a place for plugins to keep something for this request, each under its own name
+        #: a place for plugins to keep something for this request, each under its own name; what leads back to the
+        #: request keeps it in memory until the garbage collector comes by
         self.state: dict[str, Any] = {}
         self._hooks = hooks
         self._uploads = Uploads()

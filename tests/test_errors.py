@@ -262,6 +262,23 @@ class TestWhatACallbackRaises:
         assert answer.headers["X-Request-Id"] in caplog.text
         assert served.request().status == 500
 
+    def test_an_error_that_is_made_once_and_raised_each_time_is_told_each_time_alike(self, serve, caplog):
+        try:
+            raise KeyError("no model")
+        except KeyError as error:
+            missing = RuntimeError("it cannot be loaded")
+            missing.__cause__ = error
+
+        def callback(text, data):
+            raise missing
+
+        served = serve(callback)
+        for _ in range(3):
+            assert served.request().status == 500
+        first, second, third = (record.exc_text for record in caplog.records)
+        assert second == third
+        assert third.count("raise missing") == first.count("raise missing") == 1
+
     def test_exit_is_a_defect_like_another(self, serve, caplog):
         def callback(text, data):
             raise SystemExit(3)

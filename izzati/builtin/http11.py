@@ -253,9 +253,11 @@ class Connection:
 
     def _answer_one(self) -> bool:
         """Answer one request; True if another may follow."""
+        # Not kept, since its traceback leads back to this connection.
+        problem, self._problem = self._problem, None
         try:
-            if self._problem is not None:
-                raise self._problem
+            if problem is not None:
+                raise problem
             assert self._request is not None
             body = io.BufferedReader(BodyStream(self.next_data), EARLY)
             environ = request_environ(self._environ, self._request, body)
@@ -273,6 +275,7 @@ class Connection:
         try:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
+            error.with_traceback(None)  # h11's last frame holds the error in turn
             if error.error_status_hint == 431:
                 raise _too_long() from error
             reason = re.split(r": (?:bytearray|b['\"])", str(error))[0]  # without the bytes themselves
@@ -430,9 +433,9 @@ class Connection:
         """True if the request's body has been read, or if the rest of it has arrived and can be thrown away."""
         if not self._http.they_are_waiting_for_100_continue:
             try:
-                while self._http.their_state is h11.SEND_BODY and self._http.next_event() is not h11.NEED_DATA:
+                while self._http.their_state is h11.SEND_BODY and self._next_event() is not h11.NEED_DATA:
                     pass
-            except h11.RemoteProtocolError:
+            except Problem:
                 return False
         return self._http.their_state not in _UNREAD
 

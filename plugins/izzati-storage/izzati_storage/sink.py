@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from izzati import Call, Problem, Request, Sink
+from izzati import Call, Problem, Sink
 from izzati_storage.reader import open_object
 from izzati_storage.remote import Remote
 from izzati_storage.writers import remove, writer_to
@@ -72,7 +73,8 @@ class StoreSink(Sink):
         return open_object(self.remote, self.path, self._size)
 
     def close(self) -> None:
-        if not (self.kept or self._received.answered):
+        answered = self._received.end()
+        if not (self.kept or answered):
             self.abort()
 
     @contextmanager
@@ -83,7 +85,7 @@ class StoreSink(Sink):
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
-            name = self._received.request.id
+            name = self._received.request_id
             log.error("request %s: its upload could not be stored at %s", name, self.location, exc_info=error)
             raise Problem(
                 503,
@@ -95,34 +97,39 @@ class StoreSink(Sink):
 class Received:
     """All that one request has sent to a store.
 
-    :param request: that request.
+    The request holds this, and each upload does. When it is over nothing here leads back to them, or all would stay in
+    memory until the garbage collector comes by.
+
+    :param request_id: that request's.
     :param room: bytes of its uploads that may wait in memory together, beside the one that arrives.
     :param keep_failed: True if they stay when the callback fails.
     """
 
-    def __init__(self, request: Request, room: int, keep_failed: bool) -> None:
-        self.request = request
-        #: its call; None before it is made
+    def __init__(self, request_id: str, room: int, keep_failed: bool) -> None:
+        self.request_id = request_id
+        #: its call, until it is over; None before it is made
         self.call: Call | None = None
+        self._answered = keep_failed
         self._room = room
-        self._keep_failed = keep_failed
-        self._last: StoreSink | None = None
+        self._last: Callable[[], StoreSink | None] = lambda: None
 
-    @property
-    def answered(self) -> bool:
-        """True if the callback has returned, or if that does not matter.
+    def end(self) -> bool:
+        """The request is over; True if the callback has returned, or if that does not matter.
 
         A hook around ``izzati_call`` sees less: a plugin may make the call later, in another thread.
         """
-        return self._keep_failed or (self.call is not None and self.call.made)
+        call, self.call = self.call, None
+        self._answered = self._answered or (call is not None and call.made)
+        return self._answered
 
     def begin(self, remote: Remote, path: str, location: str) -> StoreSink:
         """The next upload, which says that the one before is whole."""
-        last = self._last
+        last = self._last()
         if last is not None:
             if 0 < last.held <= self._room:
                 self._room -= last.held
             else:
                 last.finish()
-        self._last = StoreSink(remote, path, location, self)
-        return self._last
+        sink = StoreSink(remote, path, location, self)
+        self._last = weakref.ref(sink)
+        return sink

@@ -97,7 +97,7 @@ class Store(Storage):
         remote, path = self._remotes.find(location)
         if remote.scheme in _LOCAL:
             location = path  # which spool, that opens it, would not take as a URL if it has a % in it
-        received: Received = request.state.setdefault(_STATE, Received(request, self._block, self._keep_failed))
+        received: Received = request.state.setdefault(_STATE, Received(request.id, self._block, self._keep_failed))
         return received.begin(remote, path, location)
 
     @hookimpl(wrapper=True)

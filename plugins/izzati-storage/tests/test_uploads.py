@@ -10,6 +10,7 @@ import re
 import resource
 import threading
 import tracemalloc
+import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -70,6 +71,24 @@ def test_an_object_appears_when_the_last_byte_of_the_request_has_arrived_and_not
         sock.sendall(rest)
         assert b"200" in sock.recv(100)
     assert bucket.kept() == [key]
+
+
+def test_a_request_and_its_uploads_need_no_garbage_collector_to_be_gone(serve, tmp_path):
+    requests = weakref.WeakSet()
+
+    def callback(text, data, *, request):
+        requests.add(request)
+        return [file.sink.location for file in data]
+
+    served = serve(callback, plugins=[Store(tmp_path.as_uri())])
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(served.request(*form(("rex.png", b"rex"), ("max.png", b"max"))).json) == 2
+        served.stop()
+        assert wait_for(lambda: not requests)
+    finally:
+        gc.enable()
 
 
 def test_a_cut_upload_leaves_no_object_and_no_part(serve, bucket, store):
