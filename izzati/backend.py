@@ -135,6 +135,7 @@ class Backend:
         return ClosingIterator(answer, request.release) if request.holds_uploads else answer
 
     def _answer(self, request: Request) -> Response:
+        self._require_queue()
         early: Response | None = self._hooks.izzati_admit(request=request)
         if early is not None:
             return early
@@ -161,7 +162,7 @@ class Backend:
     def _run(self, callback: Callback, request: Request) -> Response:
         text, files = self._read(request)
         kwargs = {**self._kwargs, "request": request} if callback.wants_request else self._kwargs
-        first = (self._required_queue(),) if self.background else ()
+        first = (self.queue,) if self.background else ()
         call = Call(callback.function, text, files, self._args, kwargs, request, first)
         if self.limits.seconds is None:
             result = self._hooks.izzati_call(call=call)
@@ -249,7 +250,9 @@ class Backend:
         :param host: a name or address; empty for every interface, IPv4 and IPv6.
         :param port: 0 lets the system choose; ``server.address`` tells.
         :raises OSError: if it cannot listen there.
+        :raises BackgroundError: if it has ``background=True``, and so is served by :meth:`run`.
         """
+        self._require_queue()
         listen = Listen(host, port)
         self._hooks.izzati_startup(backend=self, listen=listen)
         server: Server | None = self._hooks.izzati_serve(app=self, listen=listen)
@@ -314,10 +317,13 @@ class Backend:
         finally:
             tell.close()
 
-    def _required_queue(self) -> Queue:
-        if self.queue is None:
-            raise BackgroundError("Backend(background=True) has its queue from run(): serve it by run()")
-        return self.queue
+    def _require_queue(self) -> None:
+        if self.background and self.queue is None:
+            raise BackgroundError(
+                "Backend(callback, background=True) has its queue from run(), so nothing else can serve it. For a WSGI "
+                "server, or listen(), leave background=True out, and start what reads the queue beside it: "
+                "p, q = background(function); Backend(callback, args=(q,))"
+            )
 
     def __reduce__(self) -> tuple[Callable[[], Backend], tuple[()]]:
         """Another process makes it anew, from the same arguments."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
+
+from werkzeug.exceptions import HTTPException
 
 from izzati.errors import Problem
 from izzati.limits import Limits, human
 
 __all__ = ["BLOCK", "Body"]
+
+log = logging.getLogger("izzati")
 
 BLOCK = 256 * 1024
 """Bytes per read of a large body, and per write of a large answer: large blocks mean few turns of Python's loop."""
@@ -87,6 +92,14 @@ class Body:
         except OSError as error:
             # What WSGI servers raise when the caller is gone; nobody reads this answer, but uploads are aborted.
             raise Problem(400, "The connection ended before the body did.") from error
+        except HTTPException:
+            raise
+        except Exception as error:
+            # What else a WSGI server raises here is of its own kind: gunicorn, for a chunk without a size.
+            log.warning("a body could not be read: %s: %s", type(error).__name__, error)
+            raise Problem(
+                400, "The body is not framed as RFC 9112 has it, and its end cannot be told. Use an HTTP library."
+            ) from error
 
 
 def _declared_length(environ: Mapping[str, Any]) -> int | None:
@@ -95,8 +108,11 @@ def _declared_length(environ: Mapping[str, Any]) -> int | None:
         if not (declared.isascii() and declared.isdigit()):
             raise Problem(400, "Content-Length is not a number of bytes. Leave it to the HTTP library.")
         return int(declared)
-    if environ.get("wsgi.input_terminated"):
+    chunked = "HTTP_TRANSFER_ENCODING" in environ
+    # Servers may say of every request that the end of its input is the end of its body. In HTTP/1 one that is neither
+    # declared nor chunked has none (RFC 9112 §6.3); from HTTP/2 on it may.
+    if environ.get("wsgi.input_terminated") and (chunked or not environ["SERVER_PROTOCOL"].startswith("HTTP/1")):
         return None
-    if "HTTP_TRANSFER_ENCODING" in environ:
+    if chunked:
         raise Problem(411, "This WSGI server does not read chunked bodies. Send the body with a Content-Length.")
     return 0

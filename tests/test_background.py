@@ -284,6 +284,23 @@ class TestEveryStartMethod:
         assert "starts again in 0.1 s" in err
         assert "starts again in 0.2 s" in err
 
+    def test_one_whose_exit_code_the_program_has_thrown_away_is_known_to_have_ended(self, run, method):
+        program = run(
+            """
+            def worker(q):
+                q.get()
+
+            if __name__ == "__main__":
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+                p, q = background(worker)
+                q.put(None)
+                p.join(20)
+                print(p.is_alive(), p.exitcode)
+            """,
+            method,
+        )
+        assert output(program)[0] == ["False 0" if method == "forkserver" else "False 255"]
+
     @pytest.mark.parametrize("end", ["terminate", "kill"])
     def test_a_restarting_one_can_be_ended(self, run, method, end):
         program = run(
@@ -606,9 +623,12 @@ class TestRefusals:
         with pytest.raises(BackgroundError, match="no plugin runs background work"):
             Backend(lambda q, text, data: {}, background=True, block=["processes"]).run()
 
-    def test_a_backend_with_a_queue_must_be_served_by_run(self, serve, caplog):
-        assert serve(lambda q, text, data: {}, background=True).request().status == 500
-        assert "serve it by run()" in caplog.text
+    def test_a_backend_with_a_queue_must_be_served_by_run_and_says_what_else_to_do(self):
+        backend = Backend(lambda q, text, data: {}, background=True)
+        with pytest.raises(
+            BackgroundError, match=r"background=True out, and .*: p, q = background\(function\); Backend"
+        ):
+            backend.listen("127.0.0.1", 0)
 
     def test_a_server_that_dies_before_it_serves_is_told_to_the_caller(self, run):
         program = run(

@@ -578,34 +578,3 @@ def until_refused(port):
         except OSError:
             pass
     pytest.fail("the server still listens")
-
-
-@pytest.fixture
-def gunicorn(tmp_path):
-    (tmp_path / "app.py").write_text(
-        "from izzati import Backend\n"
-        "def callback(text, data):\n"
-        "    return {'text': text, 'sizes': [file.size for file in data]}\n"
-        "b = Backend(callback)\n"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.set_inheritable(True)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--threads", "2", "app:b"],
-            cwd=tmp_path,
-            pass_fds=[listener.fileno()],
-            stderr=subprocess.PIPE,
-        )
-        yield listener.getsockname()[1]
-    process.terminate()
-    process.communicate(timeout=20)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a POSIX system")
-def test_gunicorn_serves_a_backend_by_its_name(gunicorn):
-    caller = http.client.HTTPConnection("127.0.0.1", gunicorn, timeout=20)
-    caller.request("POST", "/?a=1", b"x" * 3_000_000, {"Content-Type": "image/png"})
-    assert caller.getresponse().read() == b'{"text":{"a":"1"},"sizes":[3000000]}'
-    caller.request("POST", "/", iter([b'{"b"', b": 2}"]), {"Content-Type": "application/json"})
-    assert caller.getresponse().read() == b'{"text":{"b":2},"sizes":[]}'
-    caller.close()

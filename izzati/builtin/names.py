@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import select
 import signal
 import socket
@@ -26,6 +25,7 @@ from typing import Any
 from izzati import BackgroundError, Process, Queue
 from izzati.builtin.loop import loop
 from izzati.builtin.packets import PacketQueue
+from izzati.builtin.program import identity
 
 __all__ = ["Claim", "answer", "claim", "join_tree", "remember", "tree"]
 
@@ -62,7 +62,7 @@ class _Listening:
 
 def tree() -> str:
     """Names this tree of processes; programs that it starts inherit it with their environment."""
-    return os.environ.setdefault(_TREE, secrets.token_hex(8))
+    return os.environ.setdefault(_TREE, identity())
 
 
 def join_tree(name: str) -> None:

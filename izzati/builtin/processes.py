@@ -23,6 +23,7 @@ from izzati import BackgroundError, BackgroundOptions, Process, Queue, hookimpl
 from izzati.builtin import names
 from izzati.builtin.loop import loop
 from izzati.builtin.packets import PacketQueue
+from izzati.builtin.program import first_process
 from izzati.builtin.queues import make_queue
 
 __all__ = ["Processes"]
@@ -34,6 +35,8 @@ _LINUX = sys.platform == "linux"
 _GRACE = 2.0
 # Seconds between a crash and the next start; they double from the first to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 30.0
+# The exit code of a process for which somebody else has waited; multiprocessing has the same for its fork server.
+_UNKNOWN = 255
 
 
 class Processes:
@@ -81,9 +84,13 @@ class Processes:
         methods = [chosen] if chosen else _default_methods()
         queue = make_queue(options.maxsize, multiprocessing.get_context(methods[-1]))
         listening = claim.listening if claim is not None else None
-        work = _Work(target, queue, args, kwargs, os.getpid(), options.restart, listening, chosen, names.tree())
+        # Others may find what has a name, so that it lives as long as they do: a server may replace the worker that was
+        # the first to ask for it.
+        owner = os.getpid() if listening is None else first_process(_background)
+        work = _Work(target, queue, args, kwargs, owner, options.restart, listening, chosen, names.tree())
         for method in methods:
             process = _CLASSES[method](target=work, name=name)
+            process.owner = owner
             try:
                 process.start()
             except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -104,6 +111,8 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
     """A process that this program watches, and that does not outlive it."""
 
     _start_method: str
+    #: the process with which it ends
+    owner: int
     #: descriptor that is ready when the process has ended; its sentinel is only when its own children have, too
     _ended: int | None = None
     _expected = False
@@ -117,7 +126,10 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
                 self._ended = _pidfd(self.pid)
                 if self._ended is not None:
                     weakref.finalize(self, os.close, self._ended).atexit = False
-        _ends_with_this_program(self)
+        if self.owner == os.getpid():
+            _ends_with_this_program(self)
+        else:
+            _children().discard(self)
         loop.watch(self._descriptor, self._has_ended)
 
     def join(self, timeout: float | None = None) -> None:
@@ -149,7 +161,13 @@ class BackgroundProcess(multiprocessing.process.BaseProcess):
                 super().join()
                 self._reaped = True
                 code = super().exitcode
-                if code is not None and code < 0 and not self._expected:
+                if code is None:
+                    # A program that waits for any child of its own, as gunicorn does, was faster.
+                    self._popen.returncode = _UNKNOWN
+                    super().join()
+                if code is None and not self._expected:
+                    log.error("the background process %s (%s) has ended", self.name, self.pid)
+                elif code is not None and code < 0 and not self._expected:
                     log.error(
                         "the background process %s (%s) was killed by %s", self.name, self.pid, _signal_name(-code)
                     )
@@ -189,8 +207,9 @@ class _Work:
     tree: str
 
     def __call__(self) -> None:
-        global _inherited  # noqa: PLW0603 - multiprocessing sets the method of a child to that of its own start
-        _inherited = (self.chosen,)
+        # multiprocessing sets the method of a child to that of its own start.
+        global _background, _inherited
+        _background, _inherited = os.getpid(), (self.chosen,)
         names.join_tree(self.tree)
         _forget_the_parents_signals()
         if hasattr(os, "setpgid"):
@@ -218,6 +237,7 @@ class _Work:
         while True:
             started = time.monotonic()
             worker = _CLASSES[self._method](target=once, name=multiprocessing.current_process().name)
+            worker.owner = os.getpid()
             worker.start()
             worker.join()
             if worker.exitcode == 0:
@@ -272,6 +292,21 @@ _mine: list[BackgroundProcess] = []
 _mine_in = 0
 
 
+def _children() -> set[multiprocessing.process.BaseProcess]:
+    """Those that multiprocessing waits for when this process ends."""
+    children: set[multiprocessing.process.BaseProcess] = getattr(multiprocessing.process, "_children", set())
+    return children
+
+
+def _forget_the_parents_children() -> None:
+    """In a fork that multiprocessing has not made: it would wait for its parent's children when it ends."""
+    _children().difference_update(_mine)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents_children)
+
+
 def _end_all() -> None:
     running = [process for process in _mine if process.is_alive()]
     for process in running:
@@ -317,6 +352,8 @@ def _quiet_fork(method: str) -> Iterator[None]:
         yield
 
 
+# This process's own number, if it is a background process; its forks have it, too.
+_background: int | None = None
 _inherited: tuple[str | None] | None = None
 _fallen_back_to: str | None = None
 
