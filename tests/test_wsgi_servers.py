@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 import pytest
 from deployment import PAGE, command, running
 from helpers import JPEG, SECONDS, within
+from werkzeug.test import Client
 
 from izzati.testing import Answer
 
@@ -177,6 +178,16 @@ def test_a_refusal_is_a_problem_in_json(server, status, body, kind, member):
 def test_every_answer_has_an_id_of_its_own(server):
     answers = [server.ask(), server.ask(path="/nowhere"), server.ask(method="GET", path="/healthz")]
     assert len({answer.headers["X-Request-Id"] for answer in answers} - {None}) == len(answers)
+
+
+def test_proxy_fix_around_a_backend_gives_the_callback_the_address_that_the_proxy_saw():
+    (block,) = [
+        block for block in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if "ProxyFix" in block
+    ]
+    names = {}
+    exec(block, names)
+    answer = Client(names["app"]).post("/", headers={"X-Forwarded-For": "192.0.2.1, 192.0.2.7"})
+    assert answer.json == {"address": "192.0.2.7"}
 
 
 @pytest.mark.parametrize("name", SERVERS[1:])
