@@ -16,6 +16,7 @@ from izzati.limits import Limits
 from izzati.markers import hookimpl
 from izzati.message import NULL, Content, Identity, Reply, StoredFile
 from izzati.negotiation import Codecs
+from izzati.notebook import RunningServer
 from izzati.request import Call, Request
 from izzati.routes import Route
 from izzati.serving import Listen, Server
@@ -50,6 +51,7 @@ __all__ = [
     "Reply",
     "Request",
     "Route",
+    "RunningServer",
     "Secret",
     "Server",
     "Sink",

@@ -24,6 +24,7 @@ from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
 from izzati.message import Content, Identity, Reply
 from izzati.negotiation import Codecs
+from izzati.notebook import RunningServer, event_loop_runs, place_of, replace
 from izzati.plugins import Plugins
 from izzati.request import Call, Request
 from izzati.routes import Route, Routes
@@ -262,14 +263,17 @@ class Backend:
             )
         return server
 
-    def run(self, host: str = "", port: int = 5020) -> tuple[Process, Queue] | None:
+    def run(self, host: str = "", port: int = 5020) -> RunningServer | tuple[Process, Queue] | None:
         """Serve until SIGINT (Ctrl-C) or SIGTERM, then finish the requests in flight.
 
-        With ``background=True`` it returns as soon as connections are accepted; the server ends with the program.
+        With ``background=True``, and where an asyncio event loop runs, as in a notebook, it returns as soon as
+        connections are accepted; the server ends with the program. Where a loop runs, a server that was started so at
+        the same port is stopped first.
 
         :param host: a name or address; empty for every interface, IPv4 and IPv6.
         :param port: 0 lets the system choose a free one, which the greeting on stderr names.
-        :returns: with ``background=True`` the server's process, and the queue that callbacks get; else None.
+        :returns: with ``background=True`` the server's process, and the queue that callbacks get; else, where an event
+            loop runs, the running server; else None.
         :raises OSError: if it cannot listen there.
         :raises BackgroundError: if it cannot serve in the background.
         """
@@ -280,14 +284,35 @@ class Backend:
         if instead is not None:
             handles: tuple[Process, Queue] | None = instead(self, host, port)
             return handles
-        if not self.background:
-            self._serve(host, port)
-            return None
+        if event_loop_runs():
+            begin = self._start_process if self.background else self._start_thread
+            how = "p.terminate()" if self.background else "Its stop()"
+            end = f"{how} stops it, and running this again replaces it."
+            return replace(place_of(port, self.callbacks), partial(begin, host, port, end))
+        if self.background:
+            return self._start_process(host, port)
+        self._serve(host, port)
+        return None
+
+    def _serve(
+        self, host: str, port: int, end: str = "Ctrl-C stops it.", ready: Callable[[], object] = lambda: None
+    ) -> None:
+        server = self.listen(host, port)
+        serve_until_signalled(server, self._greeting(Listen(host, port), end, server.address), ready)
+
+    def _start_thread(self, host: str, port: int, end: str) -> RunningServer:
+        where = Listen(host, port)
+        server = RunningServer(partial(self.listen, host, port), where, partial(self._greeting, where, end))
+        if not hasattr(sys, "ps1"):  # an interactive session shows it by itself
+            sys.stderr.write(f"{server!r}\n")
+        return server
+
+    def _start_process(self, host: str, port: int, end: str = "Ctrl-C stops it.") -> tuple[Process, Queue]:
         told, tell = import_module("multiprocessing").Pipe(duplex=False)  # which most programs do without
         with told:
             with tell:
                 options = BackgroundOptions(local=True)
-                process, queue = start(self._hooks, self._serve_in_background, (host, port, tell), {}, options)
+                process, queue = start(self._hooks, self._serve_in_background, (host, port, end, tell), {}, options)
             try:
                 error = told.recv()
             except EOFError:
@@ -295,27 +320,27 @@ class Backend:
                 error = BackgroundError(
                     f"the server ended with exit code {process.exitcode} before it served: see the log"
                 )
+            except KeyboardInterrupt:
+                process.terminate()  # a notebook goes on, and nobody has it
+                raise
         if error is not None:
             raise error
         return process, queue
 
-    def _serve(self, host: str, port: int, ready: Callable[[], object] = lambda: None) -> None:
-        server = self.listen(host, port)
-        serves = [f"{path} ({callback.name})" for path, callback in self.callbacks.items()]
-        listen = Listen(host, port)
-        greet = greeting(serves, listen, server.address, self.plugins.by_name, guarded=self.plugins.identify)
-        serve_until_signalled(server, greet, ready)
-
-    def _serve_in_background(self, q: Queue, host: str, port: int, tell: Connection) -> None:
+    def _serve_in_background(self, q: Queue, host: str, port: int, end: str, tell: Connection) -> None:
         """In the server's own process: tell the one that waits for it that it serves, or why not."""
         self.queue = q
         try:
-            self._serve(host, port, ready=lambda: tell.send(None))
+            self._serve(host, port, end, lambda: tell.send(None))
         except Exception as error:
             tell.send(error)
             raise SystemExit(1) from None
         finally:
             tell.close()
+
+    def _greeting(self, where: Listen, end: str, address: tuple[str, int]) -> str:
+        serves = [f"{path} ({callback.name})" for path, callback in self.callbacks.items()]
+        return greeting(serves, where, address, self.plugins.by_name, end, guarded=self.plugins.identify)
 
     def _require_queue(self) -> None:
         if self.background and self.queue is None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["LOOPBACK", "RESTARTED", "Listen", "Server", "greeting", "in_place_of_run", "serve_until_signalled"]
+__all__ = ["LOOPBACK", "RESTARTED", "Listen", "Server", "greeting", "in_place_of_run", "serve_until_signalled", "urls"]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 RESTARTED = "_IZZATI_RESTARTED"
@@ -75,30 +75,36 @@ def serve_until_signalled(server: Server, greet: str, ready: Callable[[], object
 
 
 def greeting(
-    what: Iterable[str], listen: Listen, address: tuple[str, int], plugins: Iterable[str], *, guarded: bool
+    what: Iterable[str], listen: Listen, address: tuple[str, int], plugins: Iterable[str], end: str, *, guarded: bool
 ) -> str:
     """What ``run()`` says when it serves.
 
+    :param end: how it is stopped.
     :param guarded: True if callers must say who they are.
     """
-    host, port = address
-    urls = {}
-    if listen.loopback:
-        urls["this machine"] = _url(host, port)
-    else:
-        everywhere = listen.host in ("", "0.0.0.0", "::")  # noqa: S104 - it is told, not chosen, here
-        if everywhere:
-            urls["this machine"] = _url("127.0.0.1", port)
-        network = _network_address() if everywhere else host
-        if network:
-            urls["the network"] = _url(network, port)
+    found = urls(listen, address)
     if RESTARTED in os.environ:
-        return f"izzati serves again: {' '.join(urls.values())}"
-    lines = [f"izzati serves {', '.join(what)}", *(f"  {who:13} {url}" for who, url in urls.items())]
+        return f"izzati serves again: {' '.join(found.values())}"
+    lines = [f"izzati serves {', '.join(what)}", *(f"  {who:13} {url}" for who, url in found.items())]
     lines += [f"  plugins       {' '.join(plugins)}"]
     if not listen.loopback and not guarded:
         lines += ['Anyone on the network may call it; run(host="127.0.0.1") keeps it to this machine.']
-    return "\n".join([*lines, "Ctrl-C stops it."])
+    return "\n".join([*lines, end])
+
+
+def urls(listen: Listen, address: tuple[str, int]) -> dict[str, str]:
+    """Where it is found, by who finds it there; the nearest first.
+
+    :param address: where it accepts connections.
+    """
+    host, port = address
+    if listen.loopback:
+        return {"this machine": _url(host, port)}
+    if listen.host not in ("", "0.0.0.0", "::"):  # noqa: S104 - it is told, not chosen, here
+        return {"the network": _url(host, port)}
+    network = _network_address()
+    here = {"this machine": _url("127.0.0.1", port)}
+    return {**here, "the network": _url(network, port)} if network else here
 
 
 def _url(host: str, port: int) -> str:

@@ -44,7 +44,7 @@ class Processes:
 
     :param start_method: ``"fork"``, ``"spawn"`` or ``"forkserver"``. Unless given: what
         ``multiprocessing.set_start_method`` has set; else on Linux fork while the program has one thread, forkserver
-        otherwise, fork again for what cannot be pickled; on other systems spawn.
+        otherwise, fork again for what cannot be pickled and where there is no script; on other systems spawn.
     """
 
     def __init__(self, start_method: str | None = None) -> None:
@@ -371,7 +371,13 @@ def _default_methods() -> list[str]:
     """The start methods to try, in turn."""
     if not _LINUX:
         return ["spawn"]
-    return ["forkserver", "fork"] if _has_threads() else ["fork"]
+    return ["forkserver", "fork"] if _has_threads() and _has_script() else ["fork"]
+
+
+def _has_script() -> bool:
+    """True if another process can import the main script. It cannot in a notebook, whose functions are here alone."""
+    main = sys.modules["__main__"]
+    return getattr(main, "__spec__", None) is not None or hasattr(main, "__file__")
 
 
 def _has_threads() -> bool:

@@ -539,7 +539,7 @@ class BackgroundSuite:
             port = free.getsockname()[1]
         backend = Backend(answer_from_the_background, background=True, plugins=[plugin], only=())
         handles = backend.run("127.0.0.1", port)
-        assert handles is not None
+        assert isinstance(handles, tuple)
         process, q = handles
         try:
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=self.seconds)) as connection:
