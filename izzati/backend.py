@@ -14,12 +14,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator
 
+from izzati.answers import culprit
+from izzati.arguments import expect
 from izzati.background import end_import, importing_main, inert_handles, start
 from izzati.callbacks import Callback
 from izzati.config import Settings
 from izzati.deadline import call_in_time
 from izzati.discovery import Selection
-from izzati.errors import BackgroundError, PluginError, Problem, forget_frames
+from izzati.errors import BackgroundError, Problem, forget_frames
 from izzati.handles import BackgroundOptions, Process, Queue
 from izzati.limits import Limits
 from izzati.message import Content, Identity, Reply
@@ -65,6 +67,7 @@ class Backend:
     :raises CallbackError: (a ``TypeError``) if a callback cannot take its arguments.
     :raises PluginError: if a plugin cannot be used, with everything that is wrong with any.
     :raises OptionError: (a ``ValueError``) if an option does not exist, or has a value of the wrong type.
+    :raises TypeError: if an argument is of another type than it takes.
     :raises ValueError: if a path does not begin with a slash, or two functions answer at one.
     """
 
@@ -84,23 +87,14 @@ class Backend:
         strict: bool | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._remake = partial(
-            Backend,
-            callback,
-            args,
-            kwargs,
-            background,
-            plugins=plugins,
-            options=options,
-            block=block,
-            only=only,
-            require=require,
-            order=order,
-            strict=strict,
-            limits=limits,
-        )
-        self._args = tuple(args)
+        expect(Iterable, args, "args takes a list or tuple, as in args=(model,)")
+        expect((Mapping, type(None)), kwargs, "kwargs takes a dict, as in kwargs={'model': model}")
+        expect(Iterable, plugins, "plugins takes a list, as in plugins=[Served()]")
+        expect((Limits, type(None)), limits, "limits takes an izzati.Limits, as in limits=Limits(body=2 << 30)")
+        self._args = args = tuple(args)
         self._kwargs = dict(kwargs or {})
+        plugins = tuple(plugins)
+        self._remake = partial(Backend, **{name: value for name, value in locals().items() if name != "self"})
         #: True if it serves in a process of its own, and its callbacks get a queue
         self.background = background
         #: that queue; None before it serves
@@ -111,13 +105,14 @@ class Backend:
         self.callbacks = {
             path: Callback(function, essentials, self._args, self._kwargs) for path, function in functions.items()
         }
-        settings = Settings(options or {})
+        settings = Settings({} if options is None else options)
         selection = Selection.of(block=block, only=only, require=require, order=order)
         self.plugins = Plugins(plugins, settings, selection, strict=strict)
         self.limits = limits or Limits(**{each.name: each.value for each in settings.options("limits", Limits)})
         self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
         self._hooks = self.plugins.hooks
-        self._routes = Routes([*self._callback_routes(), *self._plugin_routes()])
+        routes = [Route(path, partial(self._run, its), methods=("POST",)) for path, its in self.callbacks.items()]
+        self._routes = Routes([*routes, *self._plugin_routes()])
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -149,8 +144,6 @@ class Backend:
         if self.plugins.broken_guards:
             raise Problem(503, "This server cannot tell who may call it. Its owner finds the reason in its log.")
         identity: Identity | None = self._hooks.izzati_identify(request=request)
-        if identity is not None and not isinstance(identity, Identity):
-            raise TypeError(f"izzati_identify gave {identity!r}; it must give an izzati.Identity, or None to decline")
         if identity is None and self.plugins.identify:
             challenges = self.plugins.challenges
             raise Problem(
@@ -206,11 +199,11 @@ class Backend:
 
     def _explain(self, error: BaseException, request: Request) -> Response:
         if not isinstance(error, HTTPException):
-            culprit = self.plugins.culprit(error)
-            note = f"This was raised in {culprit}."
-            if culprit and sys.version_info >= (3, 11) and note not in getattr(error, "__notes__", ()):
+            where = culprit(error)
+            note = f"This was raised in {where}."
+            if where and sys.version_info >= (3, 11) and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
-            log.error("request %s failed%s", request.id, f" in {culprit}" if culprit else "", exc_info=error)
+            log.error("request %s failed%s", request.id, f" in {where}" if where else "", exc_info=error)
         try:
             response: Response | None = self._hooks.izzati_error(error=error, request=request)
         except Exception as another:
@@ -224,26 +217,17 @@ class Backend:
             self._hooks.izzati_finalize(response=response, request=request)
         except Exception as error:
             # An answer without the headers that a plugin owes it might be an unsafe one.
-            log.error("request %s: %s failed", request.id, self.plugins.culprit(error), exc_info=error)
+            log.error("request %s: %s failed", request.id, culprit(error), exc_info=error)
             forget_frames(error)
             response = Problem(500, f"Request {request.id} failed.").get_response()
         response.headers["X-Request-Id"] = request.id
         return response
 
-    def _callback_routes(self) -> Iterable[Route]:
-        for path, callback in self.callbacks.items():
-            yield Route(path, partial(self._run, callback), methods=("POST",))
-
     def _plugin_routes(self) -> Iterable[Route]:
         try:
-            routes = [route for its in self._hooks.izzati_routes(backend=self) for route in its]
+            return [route for its in self._hooks.izzati_routes(backend=self) for route in its]
         except Exception as error:
-            where = self.plugins.culprit(error) or "izzati_routes of a plugin"
-            raise PluginError(f"{where} failed: {type(error).__name__}: {error}") from error
-        for route in routes:
-            if not isinstance(route, Route):
-                raise PluginError(f"izzati_routes of a plugin gives {route!r}; it must give a list of izzati.Route")
-        return routes
+            raise self.plugins.failure(error)  # noqa: B904 - which has the cause that may be shown
 
     def listen(self, host: str = "", port: int = 5020) -> Server:
         """A server for this Backend, bound but not yet serving; for programs that decide themselves when it ends.
@@ -252,15 +236,17 @@ class Backend:
         :param port: 0 lets the system choose; ``server.address`` tells.
         :raises OSError: if it cannot listen there.
         :raises BackgroundError: if it has ``background=True``, and so is served by :meth:`run`.
+        :raises PluginError: if a plugin fails to prepare for it.
         """
         self._require_queue()
         listen = Listen(host, port)
-        self._hooks.izzati_startup(backend=self, listen=listen)
+        try:
+            self._hooks.izzati_startup(backend=self, listen=listen)
+        except Exception as error:
+            raise self.plugins.failure(error)  # noqa: B904 - which has the cause that may be shown
         server: Server | None = self._hooks.izzati_serve(app=self, listen=listen)
         if server is None:
-            raise RuntimeError(
-                "no plugin serves: the built-in server is blocked, and every other izzati_serve declined"
-            )
+            raise RuntimeError("no plugin serves: the built-in server is blocked, and all others declined")
         return server
 
     def run(self, host: str = "", port: int = 5020) -> RunningServer | tuple[Process, Queue] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from izzati.arguments import expect
 from izzati.callbacks import require_signature
 from izzati.config import Settings
 from izzati.discovery import Entry, Selection, installed
@@ -54,6 +55,8 @@ def background(
     if importing_main():
         return inert_handles()
     options = BackgroundOptions(name=name, restart=restart, maxsize=maxsize, resources=resources)
+    expect(Iterable, args, "args takes a list or tuple, as in args=('Hello',)")
+    expect((Mapping, type(None)), kwargs, "kwargs takes a dict, as in kwargs={'greeting': 'Hello'}")
     return start(_hooks(installed()), target, tuple(args), dict(kwargs or {}), options)
 
 
@@ -123,8 +126,7 @@ class _InertProcess:
     def terminate(self) -> None:
         pass
 
-    def kill(self) -> None:
-        pass
+    kill = terminate
 
 
 class _InertQueue:
@@ -134,11 +136,7 @@ class _InertQueue:
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         raise BackgroundError(_GUARD)
 
-    def put_nowait(self, item: Any) -> None:
-        pass
-
-    def get_nowait(self) -> Any:
-        raise BackgroundError(_GUARD)
+    put_nowait, get_nowait = put, get
 
     def qsize(self) -> int:
         return 0
@@ -152,8 +150,4 @@ class _InertQueue:
     def close(self) -> None:
         pass
 
-    def join_thread(self) -> None:
-        pass
-
-    def cancel_join_thread(self) -> None:
-        pass
+    join_thread = cancel_join_thread = close

@@ -46,7 +46,7 @@ class Chains:
 def _compiled(caller: HookCaller) -> Callable[..., Any]:
     assert caller.spec is not None
     implementations = caller.get_hookimpls()[::-1]  # the last one is asked first
-    if any(each.wrapper or each.hookwrapper for each in implementations):
+    if any(each.wrapper for each in implementations):
         return caller
     functions = [_by_name(each) for each in implementations]
 

@@ -12,12 +12,24 @@ import pluggy
 from izzati import hookspecs
 from izzati.errors import did_you_mean
 
-__all__ = ["SPECS", "faults", "guards"]
+__all__ = ["SPECS", "faults", "guards", "implementations"]
 
 _IDENTIFY, _ADMIT = "izzati_identify", "izzati_admit"
 
 SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
 """Every hook by name, and the function that specifies it."""
+
+
+def implementations(plugin: Any, manager: pluggy.PluginManager) -> Iterator[tuple[str, str, Any]]:
+    """What implements a hook, or was meant to: its name, the hook's, and pluggy's options; None if it is not marked.
+
+    :param plugin: an object, or its class.
+    :param manager: knows how implementations are marked.
+    """
+    for name in dir(plugin):
+        marked = manager.parse_hookimpl_opts(plugin, name)
+        if marked or name.startswith("izzati_"):
+            yield name, (marked and marked["specname"]) or name, marked
 
 
 def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
@@ -29,11 +41,7 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
     if inspect.isclass(plugin):
         yield f"it is a class; give an instance: {plugin.__name__}()"
         return
-    for name in dir(plugin):
-        marked = manager.parse_hookimpl_opts(plugin, name)
-        if marked is None and not name.startswith("izzati_"):
-            continue
-        hook = (marked["specname"] if marked else None) or name
+    for name, hook, marked in implementations(plugin, manager):
         function = getattr(plugin, name)
         if hook not in SPECS:
             yield f"{name} is no hook{did_you_mean(hook, SPECS)}"
@@ -42,7 +50,7 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
         elif inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             yield f"{name} is async; hooks are plain functions: write def, not async def"
         else:
-            yield from _wrong_yield(name, hook, function, wrapper=marked["wrapper"] or marked["hookwrapper"])
+            yield from _wrong_yield(name, hook, function, marked)
             yield from _wrong_parameters(name, function, inspect.signature(SPECS[hook]).parameters)
         implemented += 1
     if not implemented:
@@ -51,17 +59,15 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
 
 def guards(plugin: Any, manager: pluggy.PluginManager) -> bool:
     """True if it decides who may call, or was meant to, as far as the names of its hooks tell."""
-    for name in dir(plugin):
-        marked = manager.parse_hookimpl_opts(plugin, name)
-        hook = (marked and marked["specname"]) or name
-        if (marked or name.startswith("izzati_")) and get_close_matches(hook, SPECS, 1)[:1] in ([_IDENTIFY], [_ADMIT]):
-            return True
-    return False
+    hooks = [hook for _, hook, _ in implementations(plugin, manager)]
+    return any(get_close_matches(hook, SPECS, 1)[:1] in ([_IDENTIFY], [_ADMIT]) for hook in hooks)
 
 
-def _wrong_yield(name: str, hook: str, function: Any, *, wrapper: bool) -> Iterator[str]:
-    yields = inspect.isgeneratorfunction(function)
-    if yields and not wrapper and hook != "izzati_routes":  # whose answer is something to go through
+def _wrong_yield(name: str, hook: str, function: Any, marked: Mapping[str, Any]) -> Iterator[str]:
+    yields, wrapper = inspect.isgeneratorfunction(function), marked["wrapper"]
+    if marked["hookwrapper"]:  # which hides its answer from who checks it
+        yield f"{name} is marked in pluggy's old way: write @hookimpl(wrapper=True), and return the answer"
+    elif yields and not wrapper and hook != "izzati_routes":  # whose answer is something to go through
         yield f"{name} has a yield, so it would never run: return the answer, or write @hookimpl(wrapper=True)"
     elif wrapper and not yields:
         yield f"{name} is marked as a wrapper and has no yield: write yield where the others are to be asked"

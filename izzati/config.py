@@ -9,16 +9,21 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import SequenceMatcher
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from izzati.arguments import expect
 from izzati.conversion import accepts_text, convert, describe, parse
 from izzati.errors import OptionError, did_you_mean
 
 __all__ = ["FILE", "Option", "Secret", "Settings"]
 
 FILE = "izzati.toml"
+_OWN_VARIABLES = ("IZZATI_BLOCK", "IZZATI_CONFIG", "IZZATI_STRICT")
+_NEAR = 0.8
+"""How much alike two names must be for the one to be taken for the other, from 0 to 1."""
 _REQUIRED = inspect.Parameter.empty
 _SECRET = "izzati.Secret"  # noqa: S105 - it marks secrets, and is none
 
@@ -68,13 +73,18 @@ class Settings:
     """The values of options that were given, from all sources.
 
     :param program: for each plugin by name, its options.
+    :raises TypeError: if they are not a dict of dicts.
     :raises OptionError: if ``izzati.toml`` is not valid TOML, or is not made of tables.
     """
 
     def __init__(self, program: Mapping[str, Mapping[str, Any]]) -> None:
+        expect(Mapping, program, "options takes a dict of dicts, as in options={'spool': {'memory': 0}}")
+        for name, its in program.items():
+            expect(Mapping, its, f"options for {name!r} are a dict, as in options={{{name!r}: {{…}}}}")
         file, path = _read_file()
-        #: names of plugins that the environment or the file leave out
-        self.block = [*_names(os.environ.get("IZZATI_BLOCK", "")), *_block_of(file, path)]
+        #: names of plugins that the environment or the file leave out, and which of the two
+        self.block = dict.fromkeys(_block_of(file, path), path)
+        self.block |= dict.fromkeys(_names(os.environ.get("IZZATI_BLOCK", "")), "IZZATI_BLOCK")
         #: False if the environment says that broken plugins are skipped
         self.strict = _strict(os.environ.get("IZZATI_STRICT", "1"))
         self._sources = [
@@ -83,24 +93,33 @@ class Settings:
             {name: {key: _Given(value, path) for key, value in its.items()} for name, its in file.items()},
         ]
 
-    def assign(self, names: Iterable[str]) -> list[str]:
+    def assign(self, names: Iterable[str], made: Collection[str]) -> list[str]:
         """Find out which variables of the environment belong to which plugin, and what belongs to none.
 
         :param names: of all plugins that there are.
-        :returns: a sentence for each name that no plugin has.
+        :param made: of those that the program has made, which take no options.
+        :returns: a sentence for each name that no plugin has, and each that may be meant for several.
         """
         names = set(names)
-        prefixes = {f"IZZATI_{name.replace('-', '_').upper()}_": name for name in sorted(names, key=len)}
+        owners: dict[str, list[str]] = {}
+        for name in sorted(names, key=lambda name: (name in made, name)):
+            if name not in made or _variable(name, "") not in owners:
+                owners.setdefault(_variable(name, ""), []).append(name)
         unknown = []
         for variable, text in os.environ.items():
-            if not variable.startswith("IZZATI_") or variable in ("IZZATI_BLOCK", "IZZATI_CONFIG", "IZZATI_STRICT"):
+            if not variable.startswith("IZZATI_") or variable in _OWN_VARIABLES:
                 continue
-            prefix = max((known for known in prefixes if variable.startswith(known)), key=len, default=None)
+            prefix = max((known for known in owners if variable.startswith(known)), key=len, default=None)
             if prefix is None:
-                close = did_you_mean(variable, [*prefixes, "IZZATI_BLOCK", "IZZATI_CONFIG", "IZZATI_STRICT"])
-                unknown.append(f"{variable} in the environment: no plugin has this name{close}")
+                unknown.append(f"{variable} in the environment: no plugin has this name{_meant(variable, owners)}")
+            elif len(owners[prefix]) > 1:
+                several = " and ".join(map(repr, owners[prefix]))
+                unknown.append(
+                    f"{variable} in the environment may be meant for the plugins {several}: unset it, and give their "
+                    f"options by the program or in {FILE}, where each has its own name"
+                )
             else:
-                of_plugin = self._sources[1].setdefault(prefixes[prefix], {})
+                of_plugin = self._sources[1].setdefault(owners[prefix][0], {})
                 of_plugin[variable.removeprefix(prefix).lower()] = _Given(text, variable, text=True)
         for source in self._sources:
             for name in source.keys() - names:
@@ -153,8 +172,28 @@ class Settings:
         return found
 
 
+def _variable(plugin: str, option: str) -> str:
+    """The variable of the environment for an option; with none, how those of all of them begin."""
+    return f"IZZATI_{plugin}_{option}".replace("-", "_").upper()
+
+
+def _meant(variable: str, prefixes: Iterable[str]) -> str:
+    """The end of a sentence about an unknown variable: the one that was probably meant, if any.
+
+    What stands where a plugin's name would is compared alone: all variables begin alike, and many end alike.
+    """
+    known = [name.removeprefix("IZZATI_").removesuffix("_") for name in (*prefixes, *_OWN_VARIABLES)]
+    words = variable.removeprefix("IZZATI_").split("_")
+    near, name, count = max(
+        (SequenceMatcher(None, "_".join(words[:count]), name).ratio(), name, count)
+        for name in known
+        for count in range(1, len(words) + 1)
+    )
+    return f"; did you mean {'_'.join(['IZZATI', name, *words[count:]])!r}?" if near >= _NEAR else ""
+
+
 def _missing(name: str, key: str, kind: Any) -> str:
-    variable = f"IZZATI_{name.replace('-', '_')}_{key}".upper()
+    variable = _variable(name, key)
     ways = [f"options={{{name!r}: {{{key!r}: …}}}}", *([variable] if accepts_text(kind) else []), f"[{name}] in {FILE}"]
     return f"{name} needs the option {key!r}, {describe(kind)}; give it by {', '.join(ways[:-1])} or {ways[-1]}"
 

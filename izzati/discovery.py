@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache, reduce
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from izzati.arguments import expect
 from izzati.errors import did_you_mean
 
 __all__ = ["DEFAULTS", "GROUP", "Entry", "Selection", "installed"]
@@ -88,21 +89,21 @@ class Selection(NamedTuple):
     @classmethod
     def of(cls, **names: Iterable[str] | None) -> Selection:
         """The same, from any iterables. One name is taken for a list of one: nobody means its characters."""
-        return cls(
-            **{
-                argument: (given,) if isinstance(given, str) else tuple(given)
-                for argument, given in names.items()
-                if given is not None
-            }
-        )
+        several = {name: (its,) if isinstance(its, str) else its for name, its in names.items() if its is not None}
+        for name, its in several.items():
+            expect(Iterable, its, f"{name} takes a list of names, as in {name}=['served']")
+        return cls(**{name: tuple(its) for name, its in several.items()})
 
-    def unknown(self, names: Collection[str]) -> list[str]:
-        """A sentence for each name that no plugin has."""
+    def unknown(self, names: Collection[str], blocked: Mapping[str, str]) -> list[str]:
+        """A sentence for each name that no plugin has.
+
+        :param blocked: names that are blocked where the program runs, and what says so.
+        """
+        named = (("block", self.block), ("only", self.only or ()), ("order", self.order))
+        given = [(f"{argument}={name!r}", name) for argument, its in named for name in its]
+        given += [(f"{source} blocks {name!r}", name) for name, source in blocked.items()]
         return [
-            f"{argument}={name!r}: there is no such plugin{did_you_mean(name, names)}"
-            for argument, given in (("block", self.block), ("only", self.only or ()), ("order", self.order))
-            for name in given
-            if name not in names
+            f"{where}: there is no such plugin{did_you_mean(name, names)}" for where, name in given if name not in names
         ]
 
     def leaves_out(self, entry: Entry) -> str:

@@ -79,6 +79,7 @@ def izzati_startup(backend: Backend, listen: Listen) -> None:
 
     :param backend: the Backend that will be served.
     :param listen: where it will be served.
+    :raises Exception: to refuse to start, with a sentence that says why; no option marked secret is printed with it.
     """
     raise NotImplementedError
 

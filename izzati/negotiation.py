@@ -85,9 +85,7 @@ class Codecs:
         """
         writers = list(self.writers)
         if not writers:
-            raise RuntimeError(
-                "no plugin writes any media type: the built-in json is blocked and no codec is installed"
-            )
+            raise RuntimeError("no plugin writes any media type: json is blocked, and no other codec is used")
         reader = self.readers.get(body_type) or self.readers.get(_suffix_pattern(body_type))
         writers.sort(key=lambda media_type: (self.writers[media_type] != reader, media_type != "application/json"))
         accepted = parse_accept_header(accept, MIMEAccept)

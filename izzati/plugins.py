@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,13 +14,13 @@ from typing import Any
 import pluggy
 
 from izzati import hookspecs
+from izzati.answers import WrongAnswer, culprit, watch
 from izzati.chains import Chains
-from izzati.checks import SPECS, faults, guards
+from izzati.checks import SPECS, faults, guards, implementations
 from izzati.claims import Claims, conflicts, owners
 from izzati.config import Option, Settings
 from izzati.discovery import DEFAULTS, Entry, Selection, installed
 from izzati.errors import OptionError, PluginError
-from izzati.request import Call
 
 __all__ = ["PluginRecord", "Plugins"]
 
@@ -37,6 +38,7 @@ class PluginRecord:
     :param entry: where it was found; None if it was given to the Backend.
     :param state: ``"active"``, ``"blocked"``, ``"broken"``, or why else it is not used.
     :param faults: what is wrong with it.
+    :param hooks: the hooks that it implements.
     :param options: its options, each with its value.
     :param plugin: the object that implements hooks; None unless it could be made.
     :param guards: True if it decides who may call.
@@ -47,22 +49,16 @@ class PluginRecord:
     entry: Entry | None = None
     state: str = "active"
     faults: list[PluginError] = field(default_factory=list)
+    hooks: list[str] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
     plugin: Any = None
     claims: Claims = field(default_factory=Claims)
     guards: bool = False
 
-    @property
-    def hooks(self) -> list[str]:
-        """The hooks that it implements."""
-        return [name for name in SPECS if hasattr(self.plugin, name)]
-
     def fail(self, error: BaseException) -> None:
         """Take it as broken, for one more reason."""
         self.state = "broken"
-        kind = type(error) if isinstance(error, PluginError) else PluginError
-        what = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
-        self.faults.append(kind(f"{self.origin}: {what}{_without_secrets(str(error), self.options)}"))
+        self.faults.append(_told(error, f"{self.origin}: ", self.options))
 
 
 class Plugins:
@@ -93,13 +89,12 @@ class Plugins:
         self.records: list[PluginRecord] = []
         problems: list[PluginError] = []
         candidates = list(_candidates(given, selection.block, settings))
-        selection = selection._replace(block=(*selection.block, *settings.block))
         names = {record.name for record, _ in candidates}
+        unassigned = settings.assign({*names, "limits"}, {record.name for record, _ in candidates if not record.entry})
         if implementing is None:
-            problems += map(OptionError, settings.assign({*names, "limits"}))
-            problems += map(PluginError, selection.unknown(names))
-        else:
-            settings.assign(names)
+            problems += map(OptionError, unassigned)
+            problems += map(PluginError, selection.unknown(names, settings.block))
+        selection = selection._replace(block=(*selection.block, *settings.block))
         places = {name: place for place, name in enumerate(selection.sort(record.name for record, _ in candidates))}
         for record, make in sorted(candidates, key=lambda candidate: places[candidate[0].name]):
             self.records.append(record)
@@ -120,6 +115,9 @@ class Plugins:
         for name, plugin in reversed(self.by_name.items()):  # pluggy asks the last registered first
             self._manager.register(plugin, name)
         self.hooks = Chains(self._manager.hook)
+        for hook in SPECS:
+            for implementation in self.hooks.implementations(hook):
+                watch(implementation, hook)
         #: True if any plugin identifies callers
         self.identify = bool(self.hooks.implementations("izzati_identify"))
         claims = {record.name: record.claims for record in self._active()}
@@ -132,22 +130,17 @@ class Plugins:
         #: names of plugins that should decide who may call, and cannot
         self.broken_guards = [record.name for record in self.records if record.state == "broken" and record.guards]
 
-    def culprit(self, error: BaseException) -> str | None:
-        """Where an exception came from, by its innermost frame: a plugin's hook, or the callback; None if neither."""
-        found = None
-        trace = error.__traceback__
-        while trace is not None:
-            for name, plugin in self.by_name.items():
-                hook = trace.tb_frame.f_code.co_name
-                function = getattr(plugin, hook, None) if hook.startswith("izzati_") else None
-                if getattr(function, "__code__", None) is trace.tb_frame.f_code and (
-                    inspect.ismodule(plugin) or trace.tb_frame.f_locals.get("self") is plugin
-                ):
-                    found = f"{hook} of the plugin {name!r}"
-            if trace.tb_frame.f_code is Call.__call__.__code__:
-                found = "the callback"
-            trace = trace.tb_next
-        return found
+    def failure(self, error: Exception) -> PluginError:
+        """What to raise in place of an exception of a plugin that keeps the Backend from serving, without any secret.
+
+        Its cause is that exception, unless a secret stands in it.
+        """
+        options = [option for record in self.records for option in record.options]
+        where = "" if isinstance(error, WrongAnswer) else f"{culprit(error) or 'a plugin'} failed: "
+        failure = _told(error, where, options)
+        whole = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        failure.__cause__ = error if _without_secrets(whole, options) == whole else None
+        return failure
 
     def _active(self) -> Iterator[PluginRecord]:
         return (record for record in self.records if record.state == "active")
@@ -159,7 +152,8 @@ class Plugins:
         try:
             made = make(record)
             record.guards = guards(made, self._manager) or inspect.isfunction(made)  # whose result is not known yet
-            if implementing is not None and not (hasattr(made, implementing) or inspect.isfunction(made)):
+            meant = [hook for _, hook, _ in implementations(made, self._manager)]
+            if implementing is not None and implementing not in meant and not inspect.isfunction(made):
                 record.state = f"without {implementing}"
             if record.state != "active":
                 return
@@ -169,8 +163,10 @@ class Plugins:
             record.plugin = made
             for fault in faults(made, self._manager):
                 record.fail(PluginError(fault))
-            if hasattr(made, "izzati_claims"):
-                claims = made.izzati_claims()
+            names = {hook: name for name, hook, _ in implementations(made, self._manager)}
+            record.hooks = [hook for hook in SPECS if hook in names]
+            if "izzati_claims" in names:
+                claims = getattr(made, names["izzati_claims"])()
                 if not isinstance(claims, Claims):
                     raise PluginError(f"izzati_claims gives {claims!r}, and must give an izzati.Claims")
                 record.claims = claims
@@ -248,6 +244,13 @@ def _is_of(plugin: Any, entry: Entry) -> bool:
     except (ImportError, AttributeError):
         return False
     return named is plugin or named is type(plugin)
+
+
+def _told(error: BaseException, where: str, options: Iterable[Option]) -> PluginError:
+    """The same as an error of izzati's own, without the values of options that are never printed."""
+    kind = OptionError if isinstance(error, OptionError) else PluginError
+    what = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+    return kind(f"{where}{what}{_without_secrets(str(error), options)}")
 
 
 def _without_secrets(text: str, options: Iterable[Option]) -> str:

@@ -141,9 +141,7 @@ class Request:
         except OSError as error:
             raise_no_room(error)
         if sink is None:
-            raise RuntimeError(
-                "no plugin stores uploads: every izzati_store declined, and the built-in spool is blocked"
-            )
+            raise RuntimeError("no plugin stores uploads: the built-in spool is blocked, and all others declined")
         upload.sink = sink
         self._uploads.add(upload)
         return upload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from izzati.errors import Problem
 from izzati.request import Request
 
 __all__ = ["Route", "Routes"]
+
+_VARIABLE = re.compile(r"<(?:(\w+(?:\(.*?\))?):)?\w+>")
+"""A variable of a rule, by its converter: text, unless there is one."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,22 @@ class Route:
     methods: tuple[str, ...] = ("GET",)
     public: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str):
+            raise TypeError(f"a path is text that begins with a slash, such as '/caption', not {self.path!r}")
+        if isinstance(self.methods, str):
+            raise TypeError(f"a Route's methods are a tuple of text, such as ('GET',), not {self.methods!r}")
+
 
 class Routes:
     """A table of routes, asked once a request.
 
-    :raises ValueError: if a path does not begin with ``/``, or two routes answer one method at one path.
+    :raises ValueError: if a path does not begin with ``/``, or two routes answer one method at the same paths.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._plain: dict[tuple[str, str], Route] = {}
-        self._taken: set[tuple[str, str]] = set()
+        self._taken: dict[tuple[str, str], str] = {}
         self._map = Map(strict_slashes=False, merge_slashes=False)
         self._paths: list[str] = []
         for route in routes:
@@ -66,13 +76,19 @@ class Routes:
     def _add(self, route: Route) -> None:
         if not route.path.startswith("/"):
             raise ValueError(f"the path {route.path!r} does not begin with a slash: write {'/' + route.path!r}")
+        shape = _VARIABLE.sub(lambda match: f"<{match[1] or 'string'}>", route.path)
         for method in route.methods:
-            if (method, route.path) in self._taken:
-                raise ValueError(f"two routes answer {method} {route.path}; give one of them another path")
-            self._taken.add((method, route.path))
+            other = self._taken.get((method, shape))
+            if other is not None:
+                where = other if other == route.path else f"at the same paths, {other} and {route.path}"
+                raise ValueError(f"two routes answer {method} {where}; give one of them another path")
+            self._taken[method, shape] = route.path
             if "<" not in route.path:
                 self._plain[method, route.path] = route
-        self._map.add(Rule(route.path, methods=route.methods, endpoint=route))
+        try:
+            self._map.add(Rule(route.path, methods=route.methods, endpoint=route))
+        except (LookupError, SyntaxError, TypeError, ValueError) as error:
+            raise ValueError(f"the path {route.path!r} is no Werkzeug rule: {error}") from error
         if route.path not in self._paths:
             self._paths.append(route.path)
 

@@ -770,8 +770,8 @@ class TestPlugins:
         done = shell.izzati("plugins", "--json")
         assert (done.returncode, {each["name"] for each in json.loads(done.stdout)} >= {"json"}) == (0, True)
         assert done.stderr.splitlines() == [
-            "izzati: IZZATI_BRWSERS_X in the environment: no plugin has this name; did you mean 'IZZATI_BROWSERS_'?",
-            "izzati: block='jsn': there is no such plugin; did you mean 'json'?",
+            "izzati: IZZATI_BRWSERS_X in the environment: no plugin has this name; did you mean 'IZZATI_BROWSERS_X'?",
+            "izzati: IZZATI_BLOCK blocks 'jsn': there is no such plugin; did you mean 'json'?",
         ]
 
     @pytest.mark.parametrize(("given", "state"), [("environment", "broken"), ("file", "active")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -116,6 +117,35 @@ class TestWhereAValueComesFrom:
         made = backend().plugins.by_name
         assert made["two-words"].given == ("", "for the longer")
         assert made["two"].given == ("", "for the shorter")
+
+    def test_a_variable_that_two_plugins_share_is_told_with_both(self, install, nowhere, monkeypatch, backend):
+        class My(Listening):
+            def __init__(self, text: str = ""):
+                self.text = text
+
+        install(My, "my-codec")
+        site = nowhere / "site" / "others-1.0.dist-info"
+        site.mkdir(parents=True)
+        (site / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+        where = "izzati_installed_my_codec:plugin"
+        (site / "entry_points.txt").write_text(f"[izzati]\nmy_codec = {where}\nMy-Codec = {where}\n")
+        monkeypatch.syspath_prepend(site.parent)
+        install.names.extend(["my_codec", "My-Codec"])
+        (nowhere / "izzati.toml").write_text('[my-codec]\ntext = "one"\n[my_codec]\ntext = "two"\n')
+        made = backend().plugins.by_name
+        assert [made[name].text for name in ("my-codec", "my_codec", "My-Codec")] == ["one", "two", ""]
+        monkeypatch.setenv("IZZATI_MY_CODEC_TEXT", "whose?")
+        with pytest.raises(OptionError) as caught:
+            backend()
+        assert (
+            "IZZATI_MY_CODEC_TEXT in the environment may be meant for the plugins 'My-Codec' and 'my-codec' and "
+            "'my_codec': unset it, and give their options by the program or in izzati.toml"
+        ) in str(caught.value)
+
+    def test_a_plugin_that_the_program_made_takes_no_variable_from_another(self, tmp_path, monkeypatch, backend):
+        monkeypatch.setenv("IZZATI_SPOOL_FOLDER", str(tmp_path))
+        made = backend(plugins=[type("Spool", (Listening,), {})()])
+        assert record(made, "spool").options[0].value == tmp_path
 
     def test_limits_are_set_like_options_unless_the_program_gives_them(self, nowhere, monkeypatch, backend):
         (nowhere / "izzati.toml").write_text("[limits]\nparts = 7\n")
@@ -280,6 +310,28 @@ class TestUnknownAndMissing:
         assert "IZZATI_SEVER_THREADS in the environment: no plugin has this name" in str(caught.value)
         assert "options for 'brwsers' (from the program): there is no such plugin" in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("variable", "meant"),
+        [
+            ("IZZATI_SEVER_THREADS", "IZZATI_SERVER_THREADS"),
+            ("IZZATI_RAWBODY_X", "IZZATI_RAW_BODY_X"),
+            ("IZZATI_BLOK", "IZZATI_BLOCK"),
+            ("IZZATI_FOO", None),
+            ("IZZATI_PORT", None),
+            ("IZZATI_HOST", None),
+            ("IZZATI_DEBUG", None),
+            ("IZZATI_TOKEN", None),
+            ("IZZATI_THE_SERVER_THREADS", None),
+            ("IZZATI_", None),
+        ],
+    )
+    def test_only_a_variable_that_is_near_is_suggested(self, monkeypatch, backend, variable, meant):
+        monkeypatch.setenv(variable, "3")
+        with pytest.raises(OptionError) as caught:
+            backend()
+        close = f"; did you mean {meant!r}?" if meant else ""
+        assert f"\n  {variable} in the environment: no plugin has this name{close}\n" in f"{caught.value}\n"
+
     def test_a_switch_that_is_neither_on_nor_off_is_told(self, monkeypatch, backend):
         monkeypatch.setenv("IZZATI_STRICT", "perhaps")
         with pytest.raises(OptionError, match="IZZATI_STRICT takes true or false, not 'perhaps'"):
@@ -357,3 +409,46 @@ class TestSecrets:
         with pytest.raises(OptionError) as caught:
             backend(options={"guarded": {"token": 12345}})
         assert "guarded.token takes text, not what was given (from the program)" in str(caught.value)
+
+    @pytest.mark.parametrize("hook", ["izzati_startup", "izzati_routes"])
+    def test_nor_does_one_that_keeps_the_backend_from_serving(self, install, monkeypatch, backend, hook):
+        class Keeper(Listening):
+            def __init__(self, token: Secret[str], kind: str = "ValueError"):
+                self.token, self.kind = token, kind
+
+            @hookimpl(specname=hook)
+            def prepare(self):
+                raise {"ValueError": ValueError, "OptionError": OptionError}[self.kind](f"{self.token} is refused")
+
+        install(Keeper, "keeper")
+        monkeypatch.setenv("IZZATI_KEEPER_TOKEN", "hunter2")
+        for kind, told in (("ValueError", "ValueError: "), ("OptionError", "")):
+            with pytest.raises(PluginError) as caught:
+                backend(options={"keeper": {"kind": kind}}).listen("127.0.0.1", 0)
+            assert str(caught.value) == f"{hook} of the plugin 'keeper' failed: {told}(secret) is refused"
+            assert isinstance(caught.value, OptionError) is (kind == "OptionError")
+            assert "hunter2" not in "".join(traceback.format_exception(caught.type, caught.value, caught.tb))
+
+    def test_what_holds_no_secret_keeps_its_traceback(self, install, backend):
+        class Plain(Listening):
+            @hookimpl
+            def izzati_startup(self):
+                raise ZeroDivisionError("no disk")
+
+        install(Plain, "plain")
+        with pytest.raises(PluginError, match=r"izzati_startup of the plugin 'plain' failed: .*no disk") as caught:
+            backend().listen("127.0.0.1", 0)
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+    def test_an_error_of_a_plugins_own_kind_is_told_whatever_it_takes(self, install, backend):
+        class Refusal(OptionError):
+            def __init__(self, name, why):
+                super().__init__(f"{name}: {why}")
+
+        class Fussy(Listening):
+            def __init__(self):
+                raise Refusal("fussy", "no")
+
+        install(Fussy, "fussy")
+        with pytest.raises(OptionError, match="fussy: no"):
+            backend()

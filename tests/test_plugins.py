@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import reprlib
 import subprocess
 import sys
 import venv
@@ -10,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from izzati import Backend, Claims, Codec, OptionError, PluginError, Storage, file_return, hookimpl, hookspecs
+from izzati import Backend, Claims, Codec, OptionError, PluginError, Route, Storage, file_return, hookimpl, hookspecs
 from izzati.builtin.browsers import Browsers
 from izzati.builtin.json import JSON
 
 ROOT = Path(__file__).parent.parent
+
+
+SERVING = ("izzati_serve", "izzati_background")
 
 
 def nothing(text, data):
@@ -119,6 +124,10 @@ class TestFaults:
             ("def other(self): pass", "it implements no hook"),
             ("@hookimpl\n    def izzati_identify(self): yield 1", "izzati_identify has a yield, so it would never run"),
             ("@hookimpl(wrapper=True)\n    def izzati_call(self): 0", "marked as a wrapper and has no yield"),
+            (
+                "@hookimpl(hookwrapper=True)\n    def izzati_call(self): yield",
+                "pluggy's old way: write @hookimpl(wrapper",
+            ),
         ],
     )
     def test_a_wrong_hook(self, body, sentence):
@@ -225,8 +234,9 @@ class TestClaims:
         ("routes", "told"),
         [
             (lambda: 1 / 0, "izzati_routes of the plugin 'Odd' failed: ZeroDivisionError"),
-            (lambda: 5, "izzati_routes of a plugin failed: TypeError"),
-            (lambda: ["/x"], "gives '/x'; it must give a list of izzati.Route"),
+            (lambda: 5, "izzati_routes of the plugin 'Odd' gave 5; it must give a list of izzati.Route"),
+            (lambda: ["/x"], r"gave \['/x'\]; it must give a list of izzati.Route"),
+            (lambda: (1 / each for each in [0]), "izzati_routes of the plugin 'Odd' failed: ZeroDivisionError"),
         ],
     )
     def test_routes_that_make_no_sense_are_told(self, routes, told):
@@ -275,6 +285,92 @@ class TestBlame:
         served = serve(nothing, plugins=[Faulty()])
         assert served.request(b"x", {"Content-Type": "text/x-faulty"}).status == 500
         assert "failed in izzati_decode of the plugin 'Faulty'" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("hook", "answer", "must"),
+        [
+            ("izzati_admit", True, "a Werkzeug Response"),
+            ("izzati_identify", "ann", "an izzati.Identity"),
+            ("izzati_read", {}, "an izzati.Content"),
+            ("izzati_store", io.BytesIO(), "an izzati.Sink"),
+            ("izzati_render", "text", "a Werkzeug Response"),
+            ("izzati_encode", "{}", "bytes"),
+            ("izzati_error", "sorry", "a Werkzeug Response"),
+        ],
+    )
+    def test_a_wrong_answer_is_blamed_on_who_gave_it(self, serve, caplog, hook, answer, must):
+        @hookimpl(specname=hook, tryfirst=True)
+        def wrong(self):
+            return answer
+
+        @hookimpl(specname=hook, wrapper=True)
+        def wrap(self):
+            yield
+            return answer
+
+        for body in ({"wrong": wrong}, {"wrap": wrap}):
+            caplog.clear()
+            served = serve(lambda text, data: 1 / 0 if text else {}, plugins=[type("Odd", (), body)()])
+            path = "/?fail=1" if hook == "izzati_error" else "/"
+            assert served.request(b"x", {"Content-Type": "image/png"}, path=path).status == 500
+            given = f"{hook} of the plugin 'Odd' gave {reprlib.repr(answer)}; it must give {must}, or None to decline"
+            assert given in caplog.text
+            assert hook == "izzati_error" or f"failed in {hook} of the plugin 'Odd'" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("hook", "answer", "must"),
+        [
+            ("izzati_open", b"x", "an izzati.StoredFile"),
+            ("izzati_save", 5, "text, the location of the file"),
+        ],
+    )
+    def test_so_is_one_that_a_callback_has_asked_for(self, serve, caplog, hook, answer, must):
+        odd = type("Odd", (), {hook: hookimpl(lambda self: answer, specname=hook)})()
+        callback = (lambda t, d: file_return("x")) if hook == "izzati_open" else (lambda t, d: d[0].save("x"))
+        assert serve(callback, plugins=[odd]).request(b"x", {"Content-Type": "image/png"}).status == 500
+        assert f"{hook} of the plugin 'Odd' gave {answer!r}; it must give {must}" in caplog.text
+
+    def test_so_are_a_server_that_is_none_and_handles_that_are_no_pair(self):
+        odd = type("Odd", (), {name: hookimpl(lambda self: 5, specname=name) for name in SERVING})()
+        with pytest.raises(
+            PluginError, match=r"izzati_serve of the plugin 'Odd' gave 5; it must give an izzati.Server"
+        ):
+            Backend(nothing, plugins=[odd]).listen("127.0.0.1", 0)
+        with pytest.raises(PluginError, match="izzati_background of the plugin 'Odd' gave 5; it must give a pair"):
+            Backend(lambda q, text, data: {}, background=True, plugins=[odd]).run("127.0.0.1", 0)
+
+    def test_what_wraps_the_routes_of_all_may_change_them(self, serve):
+        class Doubles:
+            @hookimpl(wrapper=True)
+            def izzati_routes(self):
+                given = yield
+                return [*given, [Route(f"/also{route.path}", route.handler) for its in given for route in its]]
+
+        assert serve(nothing, plugins=[Doubles()]).request(path="/also/healthz", method="GET").status == 200
+
+    def test_a_hook_under_a_name_of_its_own_is_known_by_the_hooks_name(self, serve, caplog):
+        class Named:
+            @hookimpl(specname="izzati_claims")
+            def mine(self):
+                return Claims(reads=("text/x-named",))
+
+            @hookimpl(specname="izzati_decode")
+            def turn(self, body):
+                raise KeyError(body)
+
+        served = serve(nothing, plugins=[Named()])
+        record = served.backend.plugins.records[0]
+        assert (record.hooks, record.claims.reads) == (["izzati_claims", "izzati_decode"], ("text/x-named",))
+        assert served.request(b"x", {"Content-Type": "text/x-named"}).status == 500
+        assert "failed in izzati_decode of the plugin 'Named'" in caplog.text
+
+    def test_a_parameter_with_a_default_is_given_like_any_other(self, serve):
+        class Optional:
+            @hookimpl
+            def izzati_finalize(self, response, request=None):
+                response.headers["X-Method"] = request.method
+
+        assert serve(nothing, plugins=[Optional()]).request().headers["X-Method"] == "POST"
 
     def test_a_callbacks_defect_is_not_blamed_on_the_plugin_that_called_it(self, serve, caplog):
         assert serve(lambda text, data: 1 / 0).request().status == 500

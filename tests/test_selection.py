@@ -64,6 +64,28 @@ class TestOnlyAndBlock:
         assert said(served) == []
         assert state(served.backend, "one") == state(served.backend, "browsers") == "blocked"
 
+    @pytest.mark.parametrize("file", ["izzati.toml", "other.toml"])
+    def test_a_name_that_no_plugin_has_is_told_with_what_blocks_it(self, nowhere, monkeypatch, file):
+        monkeypatch.setenv("IZZATI_BLOCK", "jsn")
+        monkeypatch.setenv("IZZATI_CONFIG", file)
+        (nowhere / file).write_text('block = ["spol"]\n')
+        with pytest.raises(PluginError) as caught:
+            Backend(nothing, block=["frms"], only=())
+        assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [
+            "block='frms': there is no such plugin; did you mean 'forms'?",
+            f"{file} blocks 'spol': there is no such plugin; did you mean 'spool'?",
+            "IZZATI_BLOCK blocks 'jsn': there is no such plugin; did you mean 'json'?",
+        ]
+
+    def test_background_work_finds_a_hook_under_a_name_of_its_own(self, install):
+        class Named:
+            @hookimpl(specname="izzati_background")
+            def elsewhere(self, target):
+                return target.__name__, "a queue of its own"
+
+        install(Named, "named")
+        assert background(lambda q: None)[1] == "a queue of its own"
+
     def test_background_work_keeps_to_what_is_blocked(self, install, monkeypatch):
         class Elsewhere:
             @hookimpl

@@ -62,8 +62,7 @@ class Trace:
             plugins.hooks.change(hook, partial(self._recorded, hook))
 
     def _recorded(self, hook: str, implementation: HookImpl) -> Callable[..., Any]:
-        around = implementation.wrapper or implementation.hookwrapper
-        record = self._around if around else self._plain
+        record = self._around if implementation.wrapper else self._plain
         return record(implementation.function, hook, implementation.plugin_name)
 
     def _plain(self, function: Callable[..., Any], hook: str, plugin: str) -> Callable[..., Any]:
