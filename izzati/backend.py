@@ -91,6 +91,7 @@ class Backend:
         expect((Mapping, type(None)), kwargs, "kwargs takes a dict, as in kwargs={'model': model}")
         expect(Iterable, plugins, "plugins takes a list, as in plugins=[Served()]")
         expect((Limits, type(None)), limits, "limits takes an izzati.Limits, as in limits=Limits(body=2 << 30)")
+        expect((bool, type(None)), strict, "strict takes True or False, as in strict=False")
         self._args = args = tuple(args)
         self._kwargs = dict(kwargs or {})
         plugins = tuple(plugins)

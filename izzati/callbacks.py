@@ -54,7 +54,7 @@ def require_signature(
     try:
         signature.bind(*essentials, *args, **kwargs)
     except TypeError as error:
-        needed = ", ".join([*essentials, *(f"arg{n}" for n in range(1, len(args) + 1)), *kwargs])
+        needed = ", ".join([*essentials, *(f"arg{n}" for n in range(1, len(args) + 1)), *map(str, kwargs)])
         raise CallbackError(
             f"{name}{signature} cannot take what it will be given ({error}); "
             f"it needs the signature def {name}({needed})"
