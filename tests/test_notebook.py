@@ -108,6 +108,9 @@ class TestInACoroutine:
             def serve(self, ready):
                 served.append(threading.current_thread())
 
+            def stop(self):
+                """It has."""
+
         class Serves:
             @hookimpl
             def izzati_serve(self):
