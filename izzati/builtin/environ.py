@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from functools import lru_cache
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -49,16 +50,15 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
         "SERVER_PROTOCOL": f"HTTP/{request.http_version.decode('ascii')}",
         "wsgi.input": body,
     }
-    for raw_name, raw_value in request.headers:
-        if b"_" in raw_name:
+    for name, raw_value in request.headers:
+        if b"_" in name:
             continue  # would be taken for the header of the same name with a hyphen
-        name = raw_name.decode("ascii").upper().replace("-", "_")
+        key = _key(name)
         value = raw_value.decode("latin-1")
-        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            if environ.setdefault(name, value) != value:
+        if key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            if environ.setdefault(key, value) != value:
                 raise Problem(400, "The request has two different headers Content-Type. Send one.")
             continue
-        key = f"HTTP_{name}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     if chunked and "CONTENT_LENGTH" in environ:
@@ -66,6 +66,13 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
         raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
     environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
     return environ
+
+
+@lru_cache(maxsize=256)
+def _key(name: bytes) -> str:
+    """A header's name as the environment has it."""
+    key = name.decode("ascii").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def _split_target(target: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import h11
 from werkzeug.http import http_date
@@ -142,6 +142,7 @@ class Connection:
         self._waited, self._waited_for = 0.0, 0
         #: True while no byte of the next request has arrived
         self.idle = True
+        self._received = 0
         #: until when something must have arrived, as time.monotonic() counts
         self.deadline = time.monotonic() + self._timeouts.idle
 
@@ -182,9 +183,11 @@ class Connection:
         try:
             while self._answer_one() and not self._server.stopping:
                 self.fresh = False
+                following, _ = self._http.trailing_data
                 self._http.start_next_cycle()
                 self._begin()
-                progress = self._advance()
+                self._received = len(following)
+                progress = self._advance() if following else Progress.WAITING
                 if progress is Progress.WAITING:
                     progress = self._linger()
                 if progress is Progress.WAITING:
@@ -208,6 +211,7 @@ class Connection:
         if self.idle and data:
             self.idle = False
             self.deadline = time.monotonic() + self._timeouts.head
+        self._received += len(data)
         self._http.receive_data(data)
         return self._advance()
 
@@ -222,8 +226,9 @@ class Connection:
                     return Progress.GONE
                 self.idle = False
                 self._request = event
-                if sum(len(name) + len(value) + 4 for name, value in event.headers) + len(event.target) > HEAD:
-                    raise _too_long()  # h11 looks only while they are incomplete
+                # h11 looks only while they are incomplete.
+                if self._received > HEAD and _length_of_head(event) > HEAD:
+                    raise _too_long()
                 self.deadline = time.monotonic() + self._timeouts.block
                 if self._http.they_are_waiting_for_100_continue or _declared(event) > EARLY:
                     return Progress.READY  # whether the body is wanted at all must be known first
@@ -259,8 +264,7 @@ class Connection:
             if problem is not None:
                 raise problem
             assert self._request is not None
-            body = io.BufferedReader(BodyStream(self.next_data), EARLY)
-            environ = request_environ(self._environ, self._request, body)
+            environ = request_environ(self._environ, self._request, self._body())
         except Problem as problem:
             self._refuse(problem)
             return False
@@ -270,6 +274,12 @@ class Connection:
         if self._http.their_state in _UNREAD:
             self._drain()
         return False
+
+    def _body(self) -> IO[bytes]:
+        """The request's body: all of it, if it has arrived, else what receives the rest when it is read."""
+        if self._http.their_state in _UNREAD:
+            return io.BufferedReader(BodyStream(self.next_data), EARLY)
+        return io.BytesIO(self._early[0] if len(self._early) == 1 else b"".join(self._early))
 
     def _next_event(self) -> Any:
         try:
@@ -477,6 +487,10 @@ class Connection:
                 yield
         finally:
             self.socket.settimeout(0)
+
+
+def _length_of_head(request: h11.Request) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in request.headers) + len(request.target)
 
 
 def _declared(request: h11.Request) -> int:

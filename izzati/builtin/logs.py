@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Literal
 
 from werkzeug.wrappers import Response
@@ -31,9 +32,7 @@ class Logs:
     """
 
     def __init__(self, format: Literal["text", "json"] = "text", requests: bool = True) -> None:
-        self._formatter = (
-            _JSONFormatter() if format == "json" else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-        )
+        self._formatter = _JSONFormatter() if format == "json" else _TextFormatter("%(asctime)s %(message)s")
         self._requests = requests
 
     @hookimpl
@@ -65,7 +64,19 @@ class Logs:
         }
         shown = (request.method, path, response.status_code, seconds * 1000, request.address or "-")
         # Not by log.info, which would look for the line that called it: that is this one, each time.
-        log.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, _LINE, shown, None, extra={"request": fields}))
+        record = log.makeRecord(log.name, logging.INFO, __file__, 0, _LINE, shown, None)
+        record.request = fields
+        log.handle(record)
+
+
+class _TextFormatter(logging.Formatter):
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        return _clock(int(record.created))
+
+
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 class _JSONFormatter(logging.Formatter):
