@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 import signal
 import socket
@@ -678,7 +679,11 @@ def post(port, path="/"):
 )
 def test_an_example_runs_and_leaves_nothing(example, printed):
     command = [sys.executable, "-W", "error", ROOT / "examples" / f"{example}.py"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # Unbuffered, a line is written piece by piece, and those of two processes run into each other.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             for line in process.stderr:
                 if line.startswith("Ctrl-C"):
