@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 
 
@@ -35,3 +37,20 @@ def test_the_start_benchmark_prints_what_each_step_adds():
         "a Backend, 100 more distributions",
     ]
     assert all(re.fullmatch(r" +\d+\.\d ms +[+-]\d+\.\d ms", row[44:]) for row in rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_the_serving_benchmark_prints_a_table_for_each_task():
+    few = ["--rounds", "1", "--megabytes", "1", "--connections", "--only", "izzati", "waitress", "gunicorn"]
+    command = [sys.executable, "-W", "error", BENCHMARKS / "serving_benchmark.py", *few]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    tables = [table.splitlines() for table in done.stdout.strip().split("\n\n")]
+    assert [[row[:28].strip() for row in table] for table in tables] == [
+        ["upload, 1 MiB", "izzati", "waitress"],
+        ["download, 1 MiB", "izzati", "gunicorn"],
+        ["start", "izzati", "waitress"],
+    ]
+    for _, *rows in tables:
+        for row in rows:
+            assert all(float(figure.replace(",", "")) >= 0 for figure in row[28:].split())
