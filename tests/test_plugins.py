@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import pickle
 import reprlib
 import subprocess
 import sys
@@ -87,6 +88,10 @@ class TestChoice:
         mine = Browsers(allow_origins="*")
         backend = Backend(nothing, plugins=[mine])
         assert backend.plugins.by_name["browsers"] is mine
+
+    def test_a_built_in_one_that_is_given_reaches_a_server_in_a_process_of_its_own(self):
+        backend = pickle.loads(pickle.dumps(Backend(nothing, plugins=[Browsers(allow_origins="*")])))
+        assert isinstance(backend.plugins.by_name["browsers"], Browsers)
 
     def test_two_backends_share_no_state(self, serve):
         class Marks:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Browsers"]
 
 _LOOPBACK_NAMES = ("localhost",)
+_KNOWN = 16
+"""How many host names are remembered: callers of one server ask for few, and taking one apart costs more than all else
+that admits them. A caller may send long ones."""
 
 
 class Browsers:
@@ -37,13 +40,10 @@ class Browsers:
         self._origins = frozenset(_origin(origin) for origin in _as_list(allow_origins))
         self._hosts = frozenset(_host(host) for host in _as_list(allow_hosts))
         self._loopback = False
-        # Callers of one server ask for few names, and taking one apart costs more than all else that admits them.
-        self._answers_to = lru_cache(maxsize=64)(self._is_allowed_host)
 
     @hookimpl
     def izzati_startup(self, backend: Backend, listen: Listen) -> None:
         self._loopback = listen.loopback
-        self._answers_to.cache_clear()
 
     @hookimpl
     def izzati_admit(self, request: Request) -> Response | None:
@@ -76,18 +76,17 @@ class Browsers:
         return "*" in self._origins or origin in self._origins or _same(origin, request.environ)
 
     def _check_host(self, host: str) -> None:
-        if not self._answers_to(host):
+        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ("*",))
+        # No browser leaves Host out; HTTP/1.0 clients may.
+        if not host or "*" in allowed:
+            return
+        name = _host_name(host)
+        if name not in allowed and (self._hosts or not _is_loopback(name)):
             raise Problem(
                 403,
                 "This server does not answer to the host name that was asked for.",
-                hint=f"To let it: Backend(…, options={{'browsers': {{'allow_hosts': [{_host_name(host)!r}]}}}})",
+                hint=f"To let it: Backend(…, options={{'browsers': {{'allow_hosts': [{name!r}]}}}})",
             )
-
-    def _is_allowed_host(self, host: str) -> bool:
-        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ("*",))
-        name = _host_name(host)
-        # No browser leaves Host out; HTTP/1.0 clients may.
-        return not host or "*" in allowed or name in allowed or (not self._hosts and _is_loopback(name))
 
 
 def _as_list(names: Sequence[str]) -> Sequence[str]:
@@ -102,6 +101,7 @@ def _origin(text: str) -> str:
     return text.lower()
 
 
+@lru_cache(maxsize=_KNOWN)
 def _is_loopback(name: str) -> bool:
     try:
         return ip_address(name).is_loopback
@@ -127,6 +127,7 @@ def _same(origin: str, environ: dict[str, str]) -> bool:
         return False
 
 
+@lru_cache(maxsize=_KNOWN)
 def _host_name(host: str) -> str:
     """The name in a Host header, without the port; IPv6 addresses without brackets."""
     try:
