@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import threading
+import tracemalloc
 from collections import Counter
 
 import h11
@@ -134,3 +135,17 @@ def test_nothing_is_left_of_a_connection_that_breaks_the_protocol(serve, left, s
     assert [served.raw(sent, then_close=True).status for _ in range(3)] == [status] * 3
     served.stop()
     nothing_of(left)
+
+
+def test_nothing_is_left_of_long_names_that_callers_have_for_headers(serve):
+    served = serve(answer)
+    sent = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nX-%02d%s: 1\r\n\r\n"
+    assert served.raw(sent % (0, b"")).status == 200
+    tracemalloc.start()
+    try:
+        assert {served.raw(sent % (number, b"a" * 60_000)).status for number in range(20)} == {200}
+        served.stop()
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()

@@ -53,7 +53,7 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
     for name, raw_value in request.headers:
         if b"_" in name:
             continue  # would be taken for the header of the same name with a hyphen
-        key = _key(name)
+        key = _known_key(name) if len(name) <= _LONG else _key(name)
         value = raw_value.decode("latin-1")
         if key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             if environ.setdefault(key, value) != value:
@@ -68,11 +68,15 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
     return environ
 
 
-@lru_cache(maxsize=256)
 def _key(name: bytes) -> str:
     """A header's name as the environment has it."""
     key = name.decode("ascii").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_known_key = lru_cache(maxsize=256)(_key)
+_LONG = 64
+"""Bytes of a header's name from which on it is not remembered: a caller may send many, each as long as a whole head."""
 
 
 def _split_target(target: str) -> tuple[str, str]:
