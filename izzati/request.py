@@ -56,10 +56,6 @@ class Request:
         #: a place for plugins to keep something for this request, each under its own name; what leads back to the
         #: request keeps it in memory until the garbage collector comes by
         self.state: dict[str, Any] = {}
-        #: the decoded path below the application's root; bytes that are not UTF-8 become U+FFFD
-        self.path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode(errors="replace") or "/"
-        #: the body's media type without parameters, in lower case; empty if none was sent
-        self.media_type = str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
         self._hooks = hooks
         self._uploads = Uploads()
 
@@ -67,6 +63,11 @@ class Request:
     def method(self) -> str:
         """The HTTP method, in capitals."""
         return str(self.environ["REQUEST_METHOD"])
+
+    @cached_property
+    def path(self) -> str:
+        """The decoded path below the application's root; bytes that are not UTF-8 become U+FFFD."""
+        return str(self.environ.get("PATH_INFO", "")).encode("latin-1").decode(errors="replace") or "/"
 
     @property
     def address(self) -> str | None:
@@ -77,6 +78,11 @@ class Request:
     def headers(self) -> EnvironHeaders:
         """The headers; names in any case."""
         return EnvironHeaders(self.environ)
+
+    @cached_property
+    def media_type(self) -> str:
+        """The body's media type without parameters, in lower case; empty if none was sent."""
+        return str(self.environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
 
     @cached_property
     def media_type_parameters(self) -> Mapping[str, str]:

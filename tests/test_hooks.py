@@ -144,6 +144,16 @@ def test_izzati_admit(serve):
     assert served.request(path="/").status == 401
 
 
+def test_what_izzati_admit_changes_in_the_environment_counts(serve):
+    def izzati_admit(request):
+        request.environ["PATH_INFO"] = request.environ["PATH_INFO"].removeprefix("/app")
+        request.environ["CONTENT_TYPE"] = "application/json"
+
+    served = serve({"/dogs": lambda text, data: text}, plugins=[plugin(izzati_admit=izzati_admit)])
+    answer = served.request(b'{"name": "Rex"}', {"Content-Type": "text/json"}, path="/app/dogs")
+    assert (answer.status, answer.json) == (200, {"name": "Rex"})
+
+
 def test_izzati_identify(serve):
     def izzati_identify(request):
         token = request.headers.get("Authorization")
