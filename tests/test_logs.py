@@ -64,6 +64,12 @@ def test_no_path_makes_a_second_line(serve, access):
     assert within(served, 1, access)[0].getMessage().startswith(r"POST /\r\nGET / 200\x1b[31m\u202e 404")
 
 
+def test_a_path_is_logged_in_ascii_and_what_it_escapes_is_no_other_path(serve, access):
+    served = serve(lambda text, data: {})
+    served.request(path="/H%C3%BCtte%5Cn")
+    assert within(served, 1, access)[0].getMessage().startswith(r"POST /H\xfctte\\n 404")
+
+
 def test_lines_about_requests_can_be_left_out(serve, access):
     served = serve(lambda text, data: {}, options={"logs": {"requests": False}})
     served.request()

@@ -50,9 +50,8 @@ class Logs:
         if not self._requests or not log.isEnabledFor(logging.INFO):
             return
         seconds = time.perf_counter() - request.begun
-        path = request.path
-        if not path.isprintable():
-            path = path.encode("unicode_escape").decode()  # it may hold line ends, and a line is one request
+        # It may hold anything, line ends too, and a line is one request.
+        path = request.path.encode("unicode_escape").decode()
         fields = {
             "method": request.method,
             "path": request.path,
