@@ -341,7 +341,7 @@ def notebook(jupyter):
         yield notebook
 
 
-@pytest.mark.xdist_group("port 5020")
+@pytest.mark.alone  # since it uses the port 5020
 def test_the_example_answers_answers_anew_and_stops(jupyter):
     notebook = Notebook(nbformat.read(EXAMPLE, as_version=4))
     cells = [cell for cell in notebook.client.nb.cells if cell.cell_type == "code"]
@@ -359,7 +359,6 @@ def test_the_example_answers_answers_anew_and_stops(jupyter):
     assert re.fullmatch(r"(\d\d:\d\d:\d\d POST / 200 \d+\.\d ms 127\.0\.0\.1\n){0,2}", "".join(said))
 
 
-@pytest.mark.xdist_group("notebook")
 class TestInANotebook:
     def test_a_cell_runs_again_and_the_function_that_it_defines_now_answers(self, notebook):
         notebook.run("port = free_port()")

@@ -71,7 +71,7 @@ def folder(tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SERVERS])
+@pytest.fixture(scope="module", params=SERVERS)
 def name(request):
     """The first word of the server's command."""
     return request.param
