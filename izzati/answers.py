@@ -13,7 +13,6 @@ from izzati.errors import PluginError
 from izzati.message import Content, Identity, StoredFile
 from izzati.request import Call
 from izzati.routes import Route
-from izzati.serving import Server
 from izzati.uploads import Sink
 
 __all__ = ["WrongAnswer", "culprit", "watch"]
@@ -35,10 +34,12 @@ class _Kind:
 
 _PAIR = _Kind(lambda answer: isinstance(answer, tuple) and len(answer) == 2)
 _ROUTES = _Kind(lambda answer: isinstance(answer, list) and all(isinstance(each, Route) for each in answer))
+# By what it has and not by its class, since a plugin may put something around another one's server.
+_SERVER = _Kind(lambda answer: all(hasattr(answer, name) for name in ("address", "serve", "stop")))
 _ANSWERS: dict[str, tuple[Any, str]] = {
     "izzati_routes": (_ROUTES, "a list of izzati.Route"),
     "izzati_background": (_PAIR, "a pair (process, queue)"),
-    "izzati_serve": (Server, "an izzati.Server, which has address, serve and stop"),
+    "izzati_serve": (_SERVER, "an izzati.Server, which has address, serve and stop"),
     "izzati_admit": (Response, "a Werkzeug Response"),
     "izzati_identify": (Identity, "an izzati.Identity"),
     "izzati_read": (Content, "an izzati.Content"),

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 __all__ = ["LOOPBACK", "RESTARTED", "Listen", "Server", "greeting", "in_place_of_run", "serve_until_signalled", "urls"]
 
@@ -45,7 +45,6 @@ class Listen:
         return self.host.lower() in LOOPBACK or self.host.startswith("127.")
 
 
-@runtime_checkable
 class Server(Protocol):
     """What ``izzati_serve`` gives: bound when it is made, serving when told to, in any thread."""
 

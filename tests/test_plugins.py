@@ -344,6 +344,23 @@ class TestBlame:
         with pytest.raises(PluginError, match="izzati_background of the plugin 'Odd' gave 5; it must give a pair"):
             Backend(lambda q, text, data: {}, background=True, plugins=[odd]).run("127.0.0.1", 0)
 
+    def test_what_a_plugin_puts_around_a_server_is_one(self, serve):
+        class Around:
+            def __init__(self, server):
+                self.server = server
+
+            def __getattr__(self, name):
+                return getattr(self.server, name)
+
+        class Wraps:
+            @hookimpl(wrapper=True)
+            def izzati_serve(self):
+                return Around((yield))
+
+        served = serve(nothing, plugins=[Wraps()])
+        assert type(served.server) is Around
+        assert served.request().status == 200
+
     def test_what_wraps_the_routes_of_all_may_change_them(self, serve):
         class Doubles:
             @hookimpl(wrapper=True)
