@@ -12,6 +12,7 @@ from threading import Thread
 from weakref import WeakValueDictionary
 
 from izzati.callbacks import Callback
+from izzati.errors import BackgroundError
 from izzati.handles import Process, Queue
 from izzati.serving import Listen, Server, urls
 
@@ -55,6 +56,8 @@ class RunningServer:
             server = listen()  # here: one that can serve in the main thread only leaves any other to the next
             self._tell_to_stop = server.stop
             server.serve(lambda: serves.set_result(server))
+            if not serves.done():
+                raise BackgroundError("the server ended before it served")
         except BaseException as error:
             if serves.done():
                 raise

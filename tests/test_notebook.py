@@ -19,7 +19,7 @@ import nbformat
 import pytest
 from helpers import SECONDS, gone, within
 
-from izzati import Backend, Problem, RunningServer, hookimpl
+from izzati import Backend, BackgroundError, Problem, RunningServer, hookimpl
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "notebook.ipynb"
 HOST = "127.0.0.1"
@@ -205,6 +205,24 @@ class TestInACoroutine:
         asked = []
         server = run(serving("the built-in one", plugins=[MainThreadOnly()]))
         assert (asked, ask(server.address[1])) == ([False], '"the built-in one"')
+
+    def test_a_server_that_ends_before_it_serves_is_an_error_and_not_waited_for(self, run):
+        class Ends:
+            address = (HOST, 1)
+
+            def serve(self, ready):
+                """It does not."""
+
+            def stop(self):
+                """It has."""
+
+        class Serves:
+            @hookimpl
+            def izzati_serve(self):
+                return Ends()
+
+        with pytest.raises(BackgroundError, match="ended before it served"):
+            run(serving("", plugins=[Serves()]))
 
     def test_what_a_callback_raises_is_its_callers_and_the_server_goes_on(self, run):
         def refuses_some(text, data):
