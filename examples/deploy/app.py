@@ -24,4 +24,6 @@ def callback(text, data, *, request):
 backend = Backend(callback, plugins=[BehindProxy()], limits=Limits(body=64 << 20))
 
 if __name__ == "__main__":
+    # Every interface, as a container needs it. Beside nginx on one machine add host="127.0.0.1": whoever reaches this
+    # program is believed about the caller's address.
     backend.run(port=8000)
