@@ -95,7 +95,10 @@ class Backend:
         self._args = args = tuple(args)
         self._kwargs = dict(kwargs or {})
         plugins = tuple(plugins)
-        self._remake = partial(Backend, **{name: value for name, value in locals().items() if name != "self"})
+        # Copied whole: Python 3.12 changes locals() while it is gone through, if a debugger looks on.
+        arguments = dict(locals())
+        del arguments["self"]
+        self._remake = partial(Backend, **arguments)
         #: True if it serves in a process of its own, and its callbacks get a queue
         self.background = background
         #: that queue; None before it serves

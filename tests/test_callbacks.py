@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 
 import pytest
 
@@ -151,3 +152,15 @@ def test_arguments_that_can_be_read_once_reach_another_process_as_well():
 
     make, given = Backend(callback, args=iter([1, 2]), plugins=iter([])).__reduce__()
     assert make(*given).callbacks["/"].function is callback
+
+
+def test_a_backend_can_be_made_while_a_debugger_looks_at_every_line():
+    def look(frame, event, argument):
+        return look if frame.f_code is Backend.__init__.__code__ and "self" in frame.f_locals else None
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        Backend(lambda text, data: {}, only=())
+    finally:
+        sys.settrace(before)
