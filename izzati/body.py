@@ -95,8 +95,10 @@ class Body:
         except HTTPException:
             raise
         except Exception as error:
+            if type(error).__module__ == "builtins":
+                raise  # a defect, such as a middleware's
             # What else a WSGI server raises here is of its own kind: gunicorn, for a chunk without a size.
-            log.warning("a body could not be read: %s: %s", type(error).__name__, error)
+            log.warning("a body could not be read", exc_info=error)
             raise Problem(
                 400, "The body is not framed as RFC 9112 has it, and its end cannot be told. Use an HTTP library."
             ) from error
@@ -111,7 +113,8 @@ def _declared_length(environ: Mapping[str, Any]) -> int | None:
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     # Servers may say of every request that the end of its input is the end of its body. In HTTP/1 one that is neither
     # declared nor chunked has none (RFC 9112 §6.3); from HTTP/2 on it may.
-    if environ.get("wsgi.input_terminated") and (chunked or not environ["SERVER_PROTOCOL"].startswith("HTTP/1")):
+    http_1 = environ.get("SERVER_PROTOCOL", "HTTP/1").startswith("HTTP/1")
+    if environ.get("wsgi.input_terminated") and (chunked or not http_1):
         return None
     if chunked:
         raise Problem(411, "This WSGI server does not read chunked bodies. Send the body with a Content-Length.")

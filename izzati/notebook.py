@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from threading import Thread
-from weakref import WeakValueDictionary
 
 from izzati.callbacks import Callback
 from izzati.errors import BackgroundError
@@ -96,13 +95,13 @@ def place_of(port: int, callbacks: Mapping[str, Callback]) -> Hashable:
 
 Handles = RunningServer | tuple[Process, Queue]
 
-# Weak, since each is held elsewhere as long as it runs, and afterwards by nobody.
-_last: WeakValueDictionary[Hashable, RunningServer | Process] = WeakValueDictionary()
+_last: dict[Hashable, RunningServer | Process] = {}
+"""The server that was started last in each place."""
 
 
 def replace(place: Hashable, begin: Callable[[], Handles]) -> Handles:
     """Start a server, once the last one that was started in its place has ended."""
-    last = _last.get(place)
+    last = _last.pop(place, None)
     if isinstance(last, RunningServer):
         last.stop()
     elif last is not None:

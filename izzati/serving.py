@@ -16,7 +16,7 @@ __all__ = ["LOOPBACK", "RESTARTED", "Listen", "Server", "greeting", "in_place_of
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 RESTARTED = "_IZZATI_RESTARTED"
-"""A variable of the environment that is set where the program has served before, and its user has read the greeting."""
+"""A variable of the environment that is set where the program has run before, and its user may have been greeted."""
 
 in_place_of_run: list[Callable[[Any, str, int], Any] | None] = []
 """While another program runs a script: the last one is what ``run()`` does there, given Backend, host and port; None
@@ -83,13 +83,14 @@ def greeting(
     :param guarded: True if callers must say who they are.
     """
     found = urls(listen, address)
+    warning = ['Anyone on the network may call it; run(host="127.0.0.1") keeps it to this machine.']
+    if listen.loopback or guarded:
+        warning = []
     if RESTARTED in os.environ:
-        return f"izzati serves again: {' '.join(found.values())}"
+        return "\n".join([f"izzati serves again: {' '.join(found.values())}", *warning])
     lines = [f"izzati serves {', '.join(what)}", *(f"  {who:13} {url}" for who, url in found.items())]
     lines += [f"  plugins       {' '.join(plugins)}"]
-    if not listen.loopback and not guarded:
-        lines += ['Anyone on the network may call it; run(host="127.0.0.1") keeps it to this machine.']
-    return "\n".join([*lines, end])
+    return "\n".join([*lines, *warning, end])
 
 
 def urls(listen: Listen, address: tuple[str, int]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from werkzeug.exceptions import Conflict, TooManyRequests, abort
-from werkzeug.test import Client
+from werkzeug.test import Client, create_environ, run_wsgi_app
 from werkzeug.wrappers import Response
 
 from izzati import Backend, Limits, Problem
@@ -348,6 +348,26 @@ def test_a_connection_that_breaks_under_another_server_is_no_defect(caplog):
     )
     assert answer.status_code == 400
     assert caplog.text == ""
+
+
+def test_a_defect_of_what_stands_before_the_backend_is_not_told_as_the_callers(caplog):
+    class Wrapped:
+        def read(self, size):
+            raise AttributeError("a middleware's")
+
+    client = Client(Backend(lambda text, data: {}))
+    answer = client.post(
+        "/", content_type="image/png", environ_overrides={"CONTENT_LENGTH": "3", "wsgi.input": Wrapped()}
+    )
+    assert answer.status_code == 500
+    assert "a middleware's" in caplog.text
+
+
+def test_a_server_that_does_not_name_the_protocol_is_taken_for_http_1():
+    environ = create_environ("/", method="POST")
+    del environ["SERVER_PROTOCOL"]
+    _, status, _ = run_wsgi_app(Backend(lambda text, data: {}), {**environ, "wsgi.input_terminated": True})
+    assert status == "200 OK"
 
 
 def test_the_title_is_the_statuss_own_phrase():

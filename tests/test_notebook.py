@@ -224,6 +224,27 @@ class TestInACoroutine:
         with pytest.raises(BackgroundError, match="ended before it served"):
             run(serving("", plugins=[Serves()]))
 
+    def test_handles_of_any_kind_can_be_replaced(self, in_a_loop):
+        class Work:
+            __slots__ = ("ended",)
+
+            def terminate(self):
+                self.ended = True
+
+            def join(self):
+                assert self.ended
+
+        class Elsewhere:
+            @hookimpl
+            def izzati_background(self, args):
+                args[-1].send(None)
+                return Work(), None
+
+        backend = serving(lambda q, text, data: {}, plugins=[Elsewhere()], background=True)
+        first, _ = in_a_loop(backend.run, HOST, 1)
+        in_a_loop(backend.run, HOST, 1)
+        assert first.ended
+
     def test_what_a_callback_raises_is_its_callers_and_the_server_goes_on(self, run):
         def refuses_some(text, data):
             if "no" in text:

@@ -58,7 +58,9 @@ class Program:
     """``izzati run --reload app.py``, and what it says."""
 
     def __init__(self, folder, *options, wrapper=(), file="app.py", **more):
-        command = [sys.executable, "-W", "error", "-m", "izzati", "run", *options, "--host", "127.0.0.1"]
+        command = [sys.executable, "-W", "error", "-m", "izzati", "run", *options]
+        if "--host" not in options:
+            command += ["--host", "127.0.0.1"]
         if "--port" not in options:
             command += ["--port", "0"]
         environment = {**os.environ, **more.pop("environment", {})}
@@ -156,6 +158,14 @@ class TestChanges:
         assert said[-2:] == ["izzati: app.py has changed", f"izzati serves again: http://127.0.0.1:{program.port}"]
         assert program.post() == "2"
         assert program.end(signal.SIGINT) == (0, "", "")
+
+    def test_that_the_door_is_open_is_said_each_time(self, start, write):
+        write("app.py", HELLO)
+        program = start("--host", "")
+        assert "Anyone on the network may call it" in program.until_it_serves()
+        write("app.py", HELLO.replace("1", "2"))
+        program.until(r"^izzati serves again: http://127\.0\.0\.1:\d+\b")
+        program.until(r"^Anyone on the network may call it")
 
     def test_modules_and_the_options_count_and_other_files_do_not(self, start, write):
         write("lib/greet.py", "WORD = 1")

@@ -62,7 +62,9 @@ class _Listening:
 
 def tree() -> str:
     """Names this tree of processes; programs that it starts inherit it with their environment."""
-    return os.environ.setdefault(_TREE, identity())
+    if _TREE not in os.environ:
+        os.environ[_TREE] = identity()
+    return os.environ[_TREE]
 
 
 def join_tree(name: str) -> None:
