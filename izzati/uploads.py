@@ -221,5 +221,6 @@ class Uploads:
 def raise_no_room(error: OSError) -> NoReturn:
     """Raise a 507 for an error that says so, and any other as it is."""
     if error.errno in _NO_ROOM:
+        log.error("there is no room for an upload: %s", error)
         raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
     raise error

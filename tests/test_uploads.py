@@ -372,8 +372,8 @@ class TestSinks:
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small file system")
-def test_a_full_disk_is_a_507_and_the_space_is_given_back(serve, tmp_path):
-    """A real file system of one megabyte."""
+def test_a_full_disk_is_a_507_and_the_space_is_given_back(serve, tmp_path, kind_of_file, caplog):
+    """A real file system of one megabyte. The log has a line, and nothing about what could not be released."""
     small = tmp_path / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
@@ -382,6 +382,9 @@ def test_a_full_disk_is_a_507_and_the_space_is_given_back(serve, tmp_path):
         free = os.statvfs(small).f_bavail
         assert served.request(LARGE, PNG).status == 507
         assert os.statvfs(small).f_bavail == free
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+            f"there is no room for an upload: {OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))}"
+        ]
         assert served.request(SMALL, PNG).status == 200
     finally:
         subprocess.run(["umount", small], check=True)

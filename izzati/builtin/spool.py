@@ -108,11 +108,9 @@ class _SpoolSink(Sink):
         self.close()
 
     def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            if self._disk is not None:
-                self._disk.remove()
+        if self._disk is not None:
+            self._disk.remove()
+        self._stream.close()
 
     def open(self) -> IO[bytes]:
         if self._disk is not None:
@@ -137,7 +135,7 @@ class _DiskFile:
     """A temporary file: without a name where Linux can (nothing is left even after a crash), else with one."""
 
     def __init__(self, descriptor: int, path: str | None) -> None:
-        self.stream: IO[bytes] = open(descriptor, "w+b", buffering=BLOCK)  # noqa: SIM115 - until remove()
+        self.stream = io.BufferedRandom(io.FileIO(descriptor, "w+"), BLOCK)
         self._path = path
         self._linked = False
 
@@ -184,7 +182,7 @@ class _DiskFile:
         return True
 
     def remove(self) -> None:
-        self.stream.close()
+        self.stream.raw.close()  # what is still buffered is not wanted, and a full disk would not take it
         if self._path is not None:
             shutil.rmtree(os.path.dirname(self._path))
 
