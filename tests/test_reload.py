@@ -53,6 +53,21 @@ STUBBORN = BACKGROUND.replace("SIG_DFL", "SIG_IGN").replace("signal.SIG_IGN,", "
 # Whoever can open the pipe for writing knows that a request is under way; it ends when the pipe is closed.
 IN_FLIGHT = 'def callback(text, data):\n    with open("pipe") as pipe:\n        return pipe.read() or "done"\n'
 
+# Is not loaded before a signal comes.
+SLOW_PLUGIN = """
+import signal
+from izzati import Backend, Claims, hookimpl
+
+class Slow:
+    @hookimpl
+    def izzati_claims(self):
+        print("begun", flush=True)
+        signal.pause()
+        return Claims()
+
+backend = Backend(lambda text, data: 1, plugins=[Slow()], strict=False)
+"""
+
 
 class Program:
     """``izzati run --reload app.py``, and what it says."""
@@ -414,6 +429,13 @@ class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_program_that_does_not_serve_yet_ends_as_without_reload(self, start, write, number):
         write("app.py", "import signal\n\nprint('begun', flush=True)\nsignal.pause()\n")
+        program = start()
+        assert program.process.stdout.readline() == "begun\n"
+        assert program.end(number) == (128 + number, "", "")
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_while_plugins_are_loaded_is_no_fault_of_a_plugin(self, start, write, number):
+        write("app.py", SLOW_PLUGIN)
         program = start()
         assert program.process.stdout.readline() == "begun\n"
         assert program.end(number) == (128 + number, "", "")

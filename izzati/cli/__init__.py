@@ -16,7 +16,7 @@ from typing import Any
 
 from izzati import __version__
 from izzati.backend import Backend
-from izzati.cli.child import end_with_parent, has_parent
+from izzati.cli.child import Terminated, end_with_parent, has_parent
 from izzati.cli.explain import environ_for, explain
 from izzati.cli.listing import as_json, as_text
 from izzati.cli.programs import ProgramRaised, execute, load, sentence
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who reads has read enough, as `head` does; the interpreter's own flush at the end must find a place.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Terminated:
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except ProgramRaised as raised:

@@ -73,6 +73,10 @@ def _inheriting(descriptor: int) -> dict[str, Any]:
     return {"close_fds": False}  # or it would not have a redirected stdout, either
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. A SystemExit, while a plugin is loaded, would be taken for the plugin's own."""
+
+
 def has_parent() -> bool:
     """True in the process of a :class:`Child`, until it calls :func:`end_with_parent`."""
     return _PIPE in os.environ
@@ -95,7 +99,7 @@ def _readable(descriptor: int) -> Any:
 
 def _leave(number: int, frame: object) -> None:
     """While the program does not serve: end what it has in the background before it ends, as SIGTERM would not."""
-    sys.exit(128 + number)
+    raise Terminated
 
 
 def _end(loop: Any, pipe: Any) -> None:
