@@ -20,6 +20,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from izzati import Backend, Listen, PluginError, Problem, Reply, file_return, hookimpl
+from izzati.builtin import http11
 from izzati.builtin.server import ThreadServer
 from izzati.discovery import DEFAULTS
 from izzati.testing import read_answer
@@ -565,6 +566,25 @@ def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):
         assert sock.recv(1) == b""
     leave.set()
     assert "was cut off" in caplog.text
+
+
+def test_a_caller_whose_upload_has_arrived_does_not_hold_up_the_end(serve, monkeypatch):
+    """It keeps its connection open, although there is nothing more for it to send."""
+    monkeypatch.setattr(http11, "DRAIN_SECONDS", 60)
+    entered, leave = threading.Event(), threading.Event()
+
+    def callback(text, data):
+        entered.set()
+        leave.wait(20)
+
+    served = serve(callback)
+    with served.connect() as sock:
+        sock.sendall(head("Content-Type: image/png", length=100_000) + bytes(100_000))
+        assert entered.wait(20)
+        served.server.stop()
+        leave.set()
+        assert read_answer(sock).headers["Connection"] == "close"
+        served.stop()
 
 
 def until_refused(port):

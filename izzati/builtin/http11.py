@@ -398,7 +398,7 @@ class Connection:
             fields.append((b"Content-Length", b"%d" % length))
         if b"date" not in names:
             fields.append((b"Date", _date(int(time.time()))))
-        if self._last or self._server.stopping or not self._body_is_over():
+        if not self._body_is_over() or self._last or self._server.stopping:
             fields.append((b"Connection", b"close"))
         head = self._http.send(h11.Response(status_code=int(status[:3]), headers=fields, reason=status[4:]))
         self._started = True
