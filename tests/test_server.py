@@ -56,6 +56,26 @@ class TestConnections:
             raw = b"".join(iter(lambda: sock.recv(65536), b""))
         assert re.findall(rb'\{"n":"(\d)"\}', raw) == [b"0", b"1", b"2"]
 
+    @pytest.mark.parametrize("cut", range(4))
+    def test_line_ends_before_a_request_mean_nothing(self, recorder, cut):
+        """Small devices send one behind a body."""
+        with recorder.connect() as sock:
+            for number in range(3):
+                request = head(path=f"/?n={number}")
+                sock.sendall(request + b"\r\n\r\n"[:cut])
+                assert read_answer(sock).status == 200
+                sock.sendall(b"\r\n\r\n"[cut:])
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(1) == b""
+        assert [text["n"] for text, _ in recorder.calls] == ["0", "1", "2"]
+
+    def test_the_beginning_of_a_request_behind_another_has_a_heads_time(self, serve):
+        served = serve(lambda text, data: text, options={"server": {"head_seconds": 0.05}})
+        with served.connect() as sock:
+            sock.sendall(head() + b"\r\nPOST / HTT")
+            raw = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert re.findall(rb"HTTP/1.1 (\d+)", raw) == [b"200", b"408"]
+
     def test_http_1_0_is_answered_and_closed(self, recorder):
         with recorder.connect() as sock:
             sock.sendall(b"POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n")

@@ -47,6 +47,9 @@ EARLY = 64 * 1024
 _LINGER = 0.001
 """Seconds for which a worker waits for the next request of a connection before it looks for other work."""
 
+_LINE_END = b"\r\n"
+"""Means nothing before a request (RFC 9112, section 2.2): small devices send one behind a body."""
+
 _BODYLESS = (204, 304)
 _UNREAD = (h11.SEND_BODY, h11.ERROR)
 """States of the caller in which more of its request may be on its way."""
@@ -186,8 +189,7 @@ class Connection:
                 following, _ = self._http.trailing_data
                 self._http.start_next_cycle()
                 self._begin()
-                self._received = len(following)
-                progress = self._advance() if following else Progress.WAITING
+                progress = self._follow(following) if following else Progress.WAITING
                 if progress is Progress.WAITING:
                     progress = self._linger()
                 if progress is Progress.WAITING:
@@ -204,13 +206,29 @@ class Connection:
         """End the connection, whatever is under way."""
         _quietly(self.socket.shutdown, socket.SHUT_RDWR)
 
+    def _follow(self, data: bytes) -> Progress:
+        """Go on with what has arrived behind a request."""
+        if data[0] in _LINE_END:
+            self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)  # it would keep the line end
+            return self._take(data)
+        self._busy()
+        self._received = len(data)
+        return self._advance()
+
+    def _busy(self) -> None:
+        """The first byte of a request has arrived."""
+        self.idle = False
+        self.deadline = time.monotonic() + self._timeouts.head
+
     def _take(self, data: bytes) -> Progress:
         if not data and self._request is not None:
             self._problem = _ended_early()
             return Progress.READY
         if self.idle and data:
-            self.idle = False
-            self.deadline = time.monotonic() + self._timeouts.head
+            data = data.lstrip(_LINE_END)
+            if not data:
+                return Progress.WAITING
+            self._busy()
         self._received += len(data)
         self._http.receive_data(data)
         return self._advance()
@@ -224,7 +242,6 @@ class Connection:
                     return Progress.WAITING
                 if not isinstance(event, h11.Request):
                     return Progress.GONE
-                self.idle = False
                 self._request = event
                 # h11 looks only while they are incomplete.
                 if self._received > HEAD and _length_of_head(event) > HEAD:
