@@ -46,7 +46,7 @@ class Limits:
         return Problem(
             status,
             f"{what} is more than the {shown} that this server takes. "
-            f"Send less, or have its owner raise the limit: Backend(…, limits=Limits({name}=…)).",
+            f"Send less, or have its owner raise the limit: Backend(..., limits=Limits({name}=...)).",
             limit=name,
             maximum=value,
         )
@@ -56,7 +56,7 @@ class Limits:
         return Problem(
             503,
             f"The answer took longer than the {self.seconds:g} seconds that this server gives it. "
-            "Ask for less, or have its owner raise the limit: Backend(…, limits=Limits(seconds=…)).",
+            "Ask for less, or have its owner raise the limit: Backend(..., limits=Limits(seconds=...)).",
             limit="seconds",
             maximum=self.seconds,
         )

@@ -93,7 +93,7 @@ class Routes:
             self._paths.append(route.path)
 
     def _known(self) -> str:
-        return f"These paths do: {', '.join(self._paths[:10])}{', …' if len(self._paths) > 10 else ''}"
+        return f"These paths do: {', '.join(self._paths[:10])}{', ...' if len(self._paths) > 10 else ''}"
 
 
 def _refusal(error: HTTPException) -> Route:

@@ -226,7 +226,7 @@ class TestLimits:
         answer = served.request(iter([body]) if chunked else body, headers)
         assert answer.status == status
         assert answer.json["limit"] == limit
-        assert f"Limits({limit}=…)" in answer.json["detail"]
+        assert f"Limits({limit}=...)" in answer.json["detail"]
         assert served.request().status == 200
 
     @pytest.mark.parametrize(

@@ -97,6 +97,16 @@ def test_every_public_name_explains_itself(public):
         assert value.__doc__
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if ".testing" not in name])
+def test_what_callers_are_told_is_ascii(name):
+    """The JSON of a refusal has escapes for the rest, which read badly in a terminal."""
+    for node in ast.walk(ast.parse(source(name))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Problem":
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                    assert inner.value.isascii(), f"{name}, line {inner.lineno}: {inner.value}"
+
+
 def test_the_house_stays_small():
     lines = {name: lines_of_code(name) for name in MODULES}
     beside_the_core = ("izzati.builtin", "izzati.cli", "izzati.testing")

@@ -24,7 +24,7 @@ def test_its_caller_gets_a_503_and_others_are_served(serve, go, caplog):
     served = serve({"/": lambda text, data: go.wait(20), "/quick": lambda text, data: {}}, limits=LIMITS)
     answer = served.request()
     assert (answer.status, answer.json["limit"], answer.json["maximum"]) == (503, "seconds", 0.2)
-    assert "limits=Limits(seconds=…)" in answer.json["detail"]
+    assert "limits=Limits(seconds=...)" in answer.json["detail"]
     assert served.request(path="/quick").status == 200
     go.set()
     assert within(20, lambda: f"request {answer.headers['X-Request-Id']}: the callback ended after" in caplog.text)

@@ -55,7 +55,7 @@ class Browsers:
             raise Problem(
                 403,
                 "A page of another origin called, and this server answers only its own pages and programs.",
-                hint=f"To let it call: Backend(…, options={{'browsers': {{'allow_origins': [{origin!r}]}}}})",
+                hint=f"To let it call: Backend(..., options={{'browsers': {{'allow_origins': [{origin!r}]}}}})",
             )
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ:
             return Response(status=204, headers=_preflight(request))
@@ -85,7 +85,7 @@ class Browsers:
             raise Problem(
                 403,
                 "This server does not answer to the host name that was asked for.",
-                hint=f"To let it: Backend(…, options={{'browsers': {{'allow_hosts': [{name!r}]}}}})",
+                hint=f"To let it: Backend(..., options={{'browsers': {{'allow_hosts': [{name!r}]}}}})",
             )
 
 

@@ -76,7 +76,7 @@ class _Multipart:
                 "Do not set that header by hand: the HTTP library does, with the boundary that it uses.",
             )
         if len(boundary) > 200:
-            raise Problem(400, "The multipart form's boundary is longer than 200 characters (RFC 2046 §5.1.1: 70).")
+            raise Problem(400, "The multipart form's boundary is longer than 200 characters (RFC 2046: 70).")
         self._request = request
         # The decoder's limit bounds what it buffers: a block, and the headers of a part that it cannot finish yet.
         self._decoder = StrictDecoder(boundary.encode("latin-1", "replace"), BLOCK + _PART_HEADERS)
@@ -189,7 +189,7 @@ class _Part:
         self.upload: Upload | None = None
         self.data: list[bytes] = []
         if not self.is_file and "name" not in disposition:
-            raise Problem(400, 'A part of the form has no name. Each needs Content-Disposition: form-data; name="…".')
+            raise Problem(400, 'A part of the form has no name. Each needs Content-Disposition: form-data; name="...".')
         if self.media_type.startswith("multipart/"):
             raise Problem(415, "A part of the form is itself multipart. Send its parts as parts of the form.")
         encoding = headers.get("content-transfer-encoding", "binary").strip().lower()
@@ -197,7 +197,7 @@ class _Part:
             raise Problem(
                 415,
                 "A part of the form has a Content-Transfer-Encoding that changes its bytes. Send them as they are "
-                "(RFC 7578 §4.7).",
+                "(RFC 7578).",
             )
 
 
@@ -231,7 +231,7 @@ def _malformed(error: ValueError, ended: bool) -> Problem:
             "boundary that its Content-Type names (in quotes, if it has more than letters, digits and hyphens).",
         )
     if "Content-Disposition" in str(error):
-        return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578 §4.2).")
+        return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578).")
     return Problem(400, "A part of the multipart form has no blank line between its headers and its data.")
 
 

@@ -43,7 +43,7 @@ class JSON(Codec):
             ) from error
         except UnicodeDecodeError as error:
             raise Problem(
-                400, f"The JSON that arrived is not UTF-8 at byte {error.start} (RFC 8259 §8.1). Encode it as UTF-8."
+                400, f"The JSON that arrived is not UTF-8 at byte {error.start} (RFC 8259). Encode it as UTF-8."
             ) from error
         except UnicodeEncodeError as error:
             raise Problem(400, "The JSON that arrived has half of a surrogate pair, which is no character.") from error
@@ -57,7 +57,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        shown = repr(twice if len(twice) <= 60 else f"{twice[:60]}…")
+        shown = repr(twice if len(twice) <= 60 else f"{twice[:60]}...")
         raise ValueError(f"an object has the key {shown} more than once")
     return value
 

@@ -124,7 +124,7 @@ def _map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        shown = repr(twice if len(twice) <= 60 else f"{twice[:60]}…")
+        shown = repr(twice if len(twice) <= 60 else f"{twice[:60]}...")
         raise _refusal(f"has the key {shown} more than once in a map. Send each key once.")
     return value
 
