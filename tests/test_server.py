@@ -189,6 +189,7 @@ PROTOCOL_ERRORS = {
     "an unknown transfer coding": b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
     "a target that is no path": b"POST example:80 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
     "a broken address": b"POST http://[ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "two media types": head("Content-Type: text/plain", "Content-Type: application/json", length=0),
     "a space before the colon": b"POST / HTTP/1.1\r\nHost : localhost\r\nContent-Length: 0\r\n\r\n",
 }

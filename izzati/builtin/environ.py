@@ -39,15 +39,18 @@ def connection_environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[st
 def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[bytes]) -> dict[str, Any]:
     """What is a request's own, added to what is its connection's.
 
-    :raises Problem: 400 for what has no single meaning.
+    :raises Problem: 400 for what has no single meaning, 505 for another HTTP than 1.x.
     """
+    version = request.http_version.decode("ascii")
+    if not version.startswith("1."):
+        raise Problem(505, f"The request is HTTP/{version}, and this server speaks HTTP/1.1. Send that.")
     path, query = _split_target(request.target.decode("ascii"))
     environ = {
         **connection,
         "REQUEST_METHOD": request.method.decode("ascii"),
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
         "QUERY_STRING": query,
-        "SERVER_PROTOCOL": f"HTTP/{request.http_version.decode('ascii')}",
+        "SERVER_PROTOCOL": f"HTTP/{version}",
         "wsgi.input": body,
     }
     for name, raw_value in request.headers:
