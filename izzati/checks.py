@@ -27,6 +27,8 @@ def implementations(plugin: Any, manager: pluggy.PluginManager) -> Iterator[tupl
     :param manager: knows how implementations are marked.
     """
     for name in dir(plugin):
+        if name.startswith("__"):
+            continue  # what every object has; to look at it all would take most of a Backend's start
         marked = manager.parse_hookimpl_opts(plugin, name)
         if marked or name.startswith("izzati_"):
             yield name, (marked and marked["specname"]) or name, marked
@@ -60,7 +62,8 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
 def guards(plugin: Any, manager: pluggy.PluginManager) -> bool:
     """True if it decides who may call, or was meant to, as far as the names of its hooks tell."""
     hooks = [hook for _, hook, _ in implementations(plugin, manager)]
-    return any(get_close_matches(hook, SPECS, 1)[:1] in ([_IDENTIFY], [_ADMIT]) for hook in hooks)
+    meant = [hook if hook in SPECS else next(iter(get_close_matches(hook, SPECS, 1)), "") for hook in hooks]
+    return _IDENTIFY in meant or _ADMIT in meant
 
 
 def _wrong_yield(name: str, hook: str, function: Any, marked: Mapping[str, Any]) -> Iterator[str]:

@@ -203,6 +203,8 @@ def _taken_by(make: Callable[..., Any]) -> _Taken:
 
     :raises OptionError: if its annotations cannot be resolved.
     """
+    if inspect.isclass(make) and make.__init__ is object.__init__ and make.__new__ is object.__new__:
+        return _Taken({}, {}, ())  # which inspect finds out, too, from a text that it compiles
     parameters = inspect.signature(make).parameters.values()
     try:
         makers = (make.__new__, make.__init__) if inspect.isclass(make) else (make,)

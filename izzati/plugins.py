@@ -152,8 +152,7 @@ class Plugins:
         try:
             made = make(record)
             record.guards = guards(made, self._manager) or inspect.isfunction(made)  # whose result is not known yet
-            meant = [hook for _, hook, _ in implementations(made, self._manager)]
-            if implementing is not None and implementing not in meant and not inspect.isfunction(made):
+            if implementing is not None and not self._implements(made, implementing):
                 record.state = f"without {implementing}"
             if record.state != "active":
                 return
@@ -173,6 +172,10 @@ class Plugins:
                 record.guards = record.guards or bool(claims.challenges)
         except (Exception, SystemExit) as error:  # a plugin must not end the program, not even on purpose
             record.fail(error)
+
+    def _implements(self, made: Any, hook: str) -> bool:
+        """True if it does, or may: what a function makes is not known yet."""
+        return inspect.isfunction(made) or any(each == hook for _, each, _ in implementations(made, self._manager))
 
     def _settle_claims(self, selection: Selection, *, skip: bool) -> None:
         """Find conflicts. The one who is at fault is the later one, but a built-in plugin never is."""

@@ -6,11 +6,11 @@ nothing of izzati, so it cannot hand anything down; the system tells which proce
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 import secrets
 import sys
+from importlib import import_module
 from pathlib import Path
 
 __all__ = ["first_process", "identity"]
@@ -24,6 +24,7 @@ def identity() -> str:
     if sys.platform == "linux":
         # What Linux gives to everything that it executes, and a fork keeps (getauxval(3)). It seeds the guards of the
         # stack, too, so that only a digest may be seen.
+        ctypes = import_module("ctypes")  # which no other program needs
         lookup = getattr(ctypes.CDLL(None), "getauxval", None)
         if lookup is not None:
             lookup.restype, lookup.argtypes = ctypes.c_void_p, [ctypes.c_ulong]
