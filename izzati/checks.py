@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import pluggy
 
 from izzati import hookspecs
-from izzati.errors import did_you_mean
+from izzati.errors import closest, did_you_mean
 
 __all__ = ["SPECS", "faults", "guards", "implementations"]
 
@@ -62,7 +61,7 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
 def guards(plugin: Any, manager: pluggy.PluginManager) -> bool:
     """True if it decides who may call, or was meant to, as far as the names of its hooks tell."""
     hooks = [hook for _, hook, _ in implementations(plugin, manager)]
-    meant = [hook if hook in SPECS else next(iter(get_close_matches(hook, SPECS, 1)), "") for hook in hooks]
+    meant = [hook if hook in SPECS else closest(hook, SPECS) for hook in hooks]
     return _IDENTIFY in meant or _ADMIT in meant
 
 

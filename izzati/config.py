@@ -9,7 +9,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from difflib import SequenceMatcher
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -184,8 +183,9 @@ def _meant(variable: str, prefixes: Iterable[str]) -> str:
     """
     known = [name.removeprefix("IZZATI_").removesuffix("_") for name in (*prefixes, *_OWN_VARIABLES)]
     words = variable.removeprefix("IZZATI_").split("_")
+    matcher = import_module("difflib").SequenceMatcher
     near, name, count = max(
-        (SequenceMatcher(None, "_".join(words[:count]), name).ratio(), name, count)
+        (matcher(None, "_".join(words[:count]), name).ratio(), name, count)
         for name in known
         for count in range(1, len(words) + 1)
     )

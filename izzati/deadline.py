@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from contextvars import copy_context
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from izzati.errors import forget_frames
 from izzati.request import Request
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["call_in_time"]
 
@@ -22,10 +25,11 @@ def call_in_time(function: Callable[[], Any], request: Request) -> Any:
 
     :raises Problem: 503 if it takes longer. It keeps the request's uploads until it ends.
     """
-    future: Future[Any] = Future()
+    futures = import_module("concurrent.futures")  # by name: few programs set a limit
+    future: Future[Any] = futures.Future()
     run = copy_context().run
     threading.Thread(target=run, args=(_run, function, future), name=f"izzati {request.id}", daemon=True).start()
-    if wait([future], request.limits.seconds).done:
+    if futures.wait([future], request.limits.seconds).done:
         return future.result()
     release = request.keep()
 

@@ -15,10 +15,10 @@ The first kind is raised to whoever writes the program. A ``Problem`` is raised 
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from importlib import import_module
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -31,6 +31,7 @@ __all__ = [
     "PluginError",
     "Problem",
     "UnknownScheme",
+    "closest",
     "did_you_mean",
     "forget_frames",
 ]
@@ -132,8 +133,15 @@ def _phrase(status: int) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name; empty if none of those that are known is close to it."""
-    close = difflib.get_close_matches(str(name), list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    close = closest(name, known)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The name that is most like another one; empty if none is like it at all."""
+    # By name, since where nothing is misspelt nothing needs it.
+    matches: list[str] = import_module("difflib").get_close_matches(str(name), list(known), 1)
+    return matches[0] if matches else ""
 
 
 def forget_frames(error: BaseException) -> None:

@@ -7,13 +7,17 @@ import os
 import re
 import sys
 from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import Future
+from importlib import import_module
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from izzati.callbacks import Callback
 from izzati.errors import BackgroundError
 from izzati.handles import Process, Queue
 from izzati.serving import Listen, Server, urls
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["RunningServer", "event_loop_runs", "place_of", "replace"]
 
@@ -39,7 +43,7 @@ class RunningServer:
     url: str
 
     def __init__(self, listen: Callable[[], Server], where: Listen, greet: Callable[[tuple[str, int]], str]) -> None:
-        serves: Future[Server] = Future()
+        serves: Future[Server] = import_module("concurrent.futures").Future()
         self._thread = Thread(target=self._serve, args=(listen, serves), name="izzati server", daemon=True)
         try:
             self._thread.start()

@@ -7,7 +7,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -30,30 +29,30 @@ _RECOGNIZABLE = 4
 """Characters that a secret must have to be replaced alone, where it occurs in a sentence."""
 
 
-@dataclass
 class PluginRecord:
     """A plugin, whether or not it is used, and why.
 
     :param origin: what a message calls it.
     :param entry: where it was found; None if it was given to the Backend.
-    :param state: ``"active"``, ``"blocked"``, ``"broken"``, or why else it is not used.
-    :param faults: what is wrong with it.
-    :param hooks: the hooks that it implements.
-    :param options: its options, each with its value.
-    :param plugin: the object that implements hooks; None unless it could be made.
-    :param guards: True if it decides who may call.
     """
 
-    name: str
-    origin: str
-    entry: Entry | None = None
-    state: str = "active"
-    faults: list[PluginError] = field(default_factory=list)
-    hooks: list[str] = field(default_factory=list)
-    options: list[Option] = field(default_factory=list)
-    plugin: Any = None
-    claims: Claims = field(default_factory=Claims)
-    guards: bool = False
+    def __init__(self, name: str, origin: str, entry: Entry | None = None) -> None:
+        self.name = name
+        self.origin = origin
+        self.entry = entry
+        #: ``"active"``, ``"blocked"``, ``"broken"``, or why else it is not used
+        self.state = "active"
+        #: what is wrong with it
+        self.faults: list[PluginError] = []
+        #: the hooks that it implements
+        self.hooks: list[str] = []
+        #: its options, each with its value
+        self.options: list[Option] = []
+        #: the object that implements hooks; None unless it could be made
+        self.plugin: Any = None
+        self.claims = Claims()
+        #: True if it decides who may call
+        self.guards = False
 
     def fail(self, error: BaseException) -> None:
         """Take it as broken, for one more reason."""
