@@ -172,6 +172,7 @@ def serving(name: str, folder: Path) -> Iterator[Answering]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or some modules would be compiled at each start
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *SERVERS[name](port)],

@@ -25,6 +25,7 @@ def milliseconds(code, path=None):
     """How long the code takes in a Python of its own, from its first line on."""
     timed = f"import time; begin = time.perf_counter()\n{code}\nprint(time.perf_counter() - begin)"
     environment = {**os.environ, **({"PYTHONPATH": str(path)} if path else {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or some modules would be compiled each time
     done = subprocess.run([sys.executable, "-c", timed], env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout) * 1000
 
