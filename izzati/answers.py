@@ -15,7 +15,7 @@ from izzati.request import Call
 from izzati.routes import Route
 from izzati.uploads import Sink
 
-__all__ = ["WrongAnswer", "culprit", "watch"]
+__all__ = ["WrongAnswer", "culprit", "watched"]
 
 
 class WrongAnswer(PluginError):
@@ -53,8 +53,8 @@ _ANSWERS: dict[str, tuple[Any, str]] = {
 """Hook to what fits, in words as well; every other hook takes any answer, or makes nothing of it."""
 
 
-def watch(implementation: Any, hook: str) -> None:
-    """From now on a wrong answer of this implementation is its own error, and whatever it raises is known as its.
+def watched(hook: str, implementation: Any) -> Callable[..., Any]:
+    """An implementation's function, whose wrong answer is its own error, and what it raises is known as its.
 
     Here, since who handles an answer does not know whose it is, and would be blamed for what it cannot do with it.
 
@@ -67,11 +67,10 @@ def watch(implementation: Any, hook: str) -> None:
     kind, words = _ANSWERS.get(hook, (object, ""))
     if not implementation.wrapper:
         function = _listed(implementation.function) if hook == "izzati_routes" else implementation.function
-        implementation.function = _plain(function, where, kind, words)
-    else:
-        # Around the routes of all there is a list of lists.
-        kind = list if hook == "izzati_routes" else kind
-        implementation.function = _around(implementation.function, where, kind, words)
+        return _plain(function, where, kind, words)
+    # Around the routes of all there is a list of lists.
+    kind = list if hook == "izzati_routes" else kind
+    return _around(implementation.function, where, kind, words)
 
 
 def culprit(error: BaseException) -> str | None:

@@ -69,8 +69,8 @@ def parse(text: str, kind: Any) -> Any:  # noqa: PLR0911 - as convert
     """
     kind, origin = _plain(kind)
     if origin is Literal:
-        found = [each for each in get_args(kind) if str(each) == text]
-        return _require(text, bool(found)) and found[0]
+        literals = {str(each): each for each in get_args(kind)}
+        return literals[_require(text, text in literals)]
     if origin is Union:
         # Text last, since anything is text.
         return _first(parse, text, sorted(get_args(kind), key=lambda each: _plain(each)[1] is str))

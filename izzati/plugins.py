@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from izzati import hookspecs
-from izzati.answers import WrongAnswer, culprit, watch
+from izzati.answers import WrongAnswer, culprit, watched
 from izzati.chains import Chains
 from izzati.checks import SPECS, faults, guards, implementations
 from izzati.claims import Claims, conflicts, owners
@@ -115,8 +115,7 @@ class Plugins:
             self._manager.register(plugin, name)
         self.hooks = Chains(self._manager.hook)
         for hook in SPECS:
-            for implementation in self.hooks.implementations(hook):
-                watch(implementation, hook)
+            self.hooks.change(hook, partial(watched, hook))
         #: True if any plugin identifies callers
         self.identify = bool(self.hooks.implementations("izzati_identify"))
         claims = {record.name: record.claims for record in self._active()}
