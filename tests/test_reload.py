@@ -105,6 +105,12 @@ class Program:
                 return said
         raise AssertionError(f"it never said {pattern!r}, but: {said}")
 
+    def line(self):
+        """The next line of its stdout."""
+        line = self.process.stdout.readline()
+        assert line, f"it ended before it printed a line: {self.process.wait(SECONDS)}, {self.process.stderr.read()}"
+        return line
+
     def until_it_serves(self):
         return self.until(r"^Ctrl-C stops it\.$")
 
@@ -297,26 +303,26 @@ class TestBackground:
         write("app.py", BACKGROUND + HELLO)
         program = start()
         program.until_it_serves()
-        assert program.process.stdout.readline() == "1 alone\n"
+        assert program.line() == "1 alone\n"
         write("app.py", BACKGROUND + HELLO + "\n")
         program.until_it_serves_again()
-        assert program.process.stdout.readline() == "2 alone\n"
+        assert program.line() == "2 alone\n"
         assert program.end(signal.SIGINT) == (0, "", "")
 
     @pytest.mark.parametrize("code", ["signal.pause()", "os.abort()"], ids=["not yet serving", "crashed"])
     def test_the_old_is_gone_even_if_the_program_did_not_end_as_it_should(self, start, write, code):
         write("app.py", STUBBORN + code)
         program = start()
-        assert program.process.stdout.readline() == "1 alone\n"
+        assert program.line() == "1 alone\n"
         write("app.py", BACKGROUND + HELLO)
         assert "busy" not in program.until("serves")
-        assert program.process.stdout.readline() == "2 alone\n"
+        assert program.line() == "2 alone\n"
 
     @pytest.mark.parametrize("code", [HELLO, "signal.pause()"], ids=["serving", "not yet serving"])
     def test_a_killed_supervisor_leaves_nothing_behind(self, start, write, code):
         write("app.py", f"{BACKGROUND}\n{code}")
         program = start()
-        assert program.process.stdout.readline() == "1 alone\n"
+        assert program.line() == "1 alone\n"
         assert program.end(signal.SIGKILL)[:2] == (-signal.SIGKILL, "")
         pid = int((program.folder / "pids.txt").read_text())
         assert within(SECONDS, lambda: gone(pid))
@@ -402,7 +408,7 @@ class TestEnd:
         ignores = "for number in (signal.SIGINT, signal.SIGTERM):\n    signal.signal(number, signal.SIG_IGN)\n"
         write("stubborn/app.py", f"{STUBBORN}\n{ignores}\nprint('now', flush=True)\nsignal.pause()")
         stubborn = start(file="stubborn/app.py")
-        assert {stubborn.process.stdout.readline() for _ in range(2)} == {"1 alone\n", "now\n"}
+        assert {stubborn.line() for _ in range(2)} == {"1 alone\n", "now\n"}
         write("stubborn/app.py", f"{BACKGROUND}\n{HELLO}")
         program = start()
         program.until_it_serves()
@@ -414,7 +420,7 @@ class TestEnd:
         with pytest.raises((OSError, http.client.HTTPException)):
             answer.result()
         stubborn.until_it_serves_again()
-        assert stubborn.process.stdout.readline() == "2 alone\n"
+        assert stubborn.line() == "2 alone\n"
 
     def test_a_program_that_ends_by_itself_with_success_ends_the_supervisor(self, start, write):
         write("app.py", "print('done')\nraise SystemExit\n")
@@ -430,12 +436,12 @@ class TestEnd:
     def test_a_program_that_does_not_serve_yet_ends_as_without_reload(self, start, write, number):
         write("app.py", "import signal\n\nprint('begun', flush=True)\nsignal.pause()\n")
         program = start()
-        assert program.process.stdout.readline() == "begun\n"
+        assert program.line() == "begun\n"
         assert program.end(number) == (128 + number, "", "")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_while_plugins_are_loaded_is_no_fault_of_a_plugin(self, start, write, number):
         write("app.py", SLOW_PLUGIN)
         program = start()
-        assert program.process.stdout.readline() == "begun\n"
+        assert program.line() == "begun\n"
         assert program.end(number) == (128 + number, "", "")
