@@ -29,6 +29,7 @@ from izzati.negotiation import Codecs
 from izzati.notebook import RunningServer, event_loop_runs, place_of, replace
 from izzati.plugins import Plugins
 from izzati.request import Call, Request
+from izzati.response import ValueResponse
 from izzati.routes import Route, Routes
 from izzati.serving import Listen, Server, greeting, in_place_of_run, serve_until_signalled
 from izzati.uploads import UploadedFile
@@ -115,6 +116,7 @@ class Backend:
         self.limits = limits or Limits(**{each.name: each.value for each in settings.options("limits", Limits)})
         self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
         self._hooks = self.plugins.hooks
+        self._guarded = bool(self.plugins.identify or self.plugins.broken_guards)
         routes = [Route(path, partial(self._run, its), methods=("POST",)) for path, its in self.callbacks.items()]
         self._routes = Routes([*routes, *self._plugin_routes()])
 
@@ -129,25 +131,26 @@ class Backend:
             response = self._explain(error, request)
             forget_frames(error)
         response = self._finalize(response, request)
-        if response.is_sequence:
+        if request.holds_uploads and response.is_sequence:
             request.release()
         answer = response(environ, start_response)
         return ClosingIterator(answer, request.release) if request.holds_uploads else answer
 
     def _answer(self, request: Request) -> Response:
-        self._require_queue()
-        early: Response | None = self._hooks.izzati_admit(request=request)
+        if self.background:
+            self._require_queue()
+        early: Response | None = self._hooks.izzati_admit(request)
         if early is not None:
             return early
         route = self._routes.find(request)
-        if not route.public:
+        if self._guarded and not route.public:
             request.identity = self._identify(request)
         return route.handler(request)
 
     def _identify(self, request: Request) -> Identity | None:
         if self.plugins.broken_guards:
             raise Problem(503, "This server cannot tell who may call it. Its owner finds the reason in its log.")
-        identity: Identity | None = self._hooks.izzati_identify(request=request)
+        identity: Identity | None = self._hooks.izzati_identify(request)
         if identity is None and self.plugins.identify:
             challenges = self.plugins.challenges
             raise Problem(
@@ -163,24 +166,27 @@ class Backend:
         first = (self.queue,) if self.background else ()
         call = Call(callback.function, text, files, self._args, kwargs, request, first)
         if self.limits.seconds is None:
-            result = self._hooks.izzati_call(call=call)
+            result = self._hooks.izzati_call(call)
         else:
-            result = call_in_time(partial(self._hooks.izzati_call, call=call), request)
+            result = call_in_time(partial(self._hooks.izzati_call, call), request)
         return self.render(result, request)
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
-        query = request.query
+        query = request.query if request.environ.get("QUERY_STRING") else {}
         if request.body.empty:
             return {**query, **request.variables}, []
         try:
-            content: Content | None = self._hooks.izzati_read(request=request)
+            content: Content | None = self._hooks.izzati_read(request)
             if content is None:
                 raise self.codecs.unreadable(request.media_type)
             files = request.commit(content)
         except BaseException:
             request.abort()
             raise
-        return {**query, **content.text, **request.variables}, files
+        text = content.text
+        if query or request.variables:
+            text = {**query, **text, **request.variables}
+        return text, files
 
     def render(self, result: Any, request: Request) -> Response:
         """Turn what a callback has returned into a response; for plugins that answer with a result of their own.
@@ -188,15 +194,16 @@ class Backend:
         :raises TypeError: if no plugin renders it and the codec cannot carry it; ValueError likewise.
         :raises OSError: if it is a file that cannot be opened.
         """
-        reply = result if isinstance(result, Reply) else Reply(result)
-        response: Response | None = self._hooks.izzati_render(result=reply.value, request=request)
+        reply = result if isinstance(result, Reply) else None
+        value = result if reply is None else reply.value
+        response: Response | None = self._hooks.izzati_render(value, request)
         if response is None:
             media_type = self.codecs.choose(request.environ.get("HTTP_ACCEPT", ""), request.media_type)
-            body = self._hooks.izzati_encode(value=reply.value, media_type=media_type)
+            body = self._hooks.izzati_encode(value, media_type)
             if body is None:
                 raise RuntimeError(f"the plugin that claims to write {media_type} declined to encode a result")
-            response = Response(body, content_type=media_type)
-        if reply is result:
+            response = ValueResponse(body, media_type)
+        if reply is not None:
             response.status_code = reply.status
             response.headers.update(reply.headers)
         return response
@@ -209,7 +216,7 @@ class Backend:
                 error.add_note(note)
             log.error("request %s failed%s", request.id, f" in {where}" if where else "", exc_info=error)
         try:
-            response: Response | None = self._hooks.izzati_error(error=error, request=request)
+            response: Response | None = self._hooks.izzati_error(error, request)
         except Exception as another:
             log.error("request %s: its error could not be told", request.id, exc_info=another)
             forget_frames(another)
@@ -218,7 +225,7 @@ class Backend:
 
     def _finalize(self, response: Response, request: Request) -> Response:
         try:
-            self._hooks.izzati_finalize(response=response, request=request)
+            self._hooks.izzati_finalize(response, request)
         except Exception as error:
             # An answer without the headers that a plugin owes it might be an unsafe one.
             log.error("request %s: %s failed", request.id, culprit(error), exc_info=error)
@@ -229,7 +236,7 @@ class Backend:
 
     def _plugin_routes(self) -> Iterable[Route]:
         try:
-            return [route for its in self._hooks.izzati_routes(backend=self) for route in its]
+            return [route for its in self._hooks.izzati_routes(self) for route in its]
         except Exception as error:
             raise self.plugins.failure(error)  # noqa: B904 - which has the cause that may be shown
 
@@ -245,10 +252,10 @@ class Backend:
         self._require_queue()
         listen = Listen(host, port)
         try:
-            self._hooks.izzati_startup(backend=self, listen=listen)
+            self._hooks.izzati_startup(self, listen)
         except Exception as error:
             raise self.plugins.failure(error)  # noqa: B904 - which has the cause that may be shown
-        server: Server | None = self._hooks.izzati_serve(app=self, listen=listen)
+        server: Server | None = self._hooks.izzati_serve(self, listen)
         if server is None:
             raise RuntimeError("no plugin serves: the built-in server is blocked, and all others declined")
         return server

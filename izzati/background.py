@@ -65,7 +65,7 @@ def start(
 ) -> tuple[Process, Queue]:
     """Ask the plugins to run the target."""
     require_signature(target, ("q",), args, kwargs)
-    handles = hooks.izzati_background(target=target, args=args, kwargs=kwargs, options=options)
+    handles = hooks.izzati_background(target, args, kwargs, options)
     if handles is None:
         raise BackgroundError("no plugin runs background work: processes is blocked, and all others declined")
     process, queue = handles

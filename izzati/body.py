@@ -32,7 +32,8 @@ class Body:
     __slots__ = ("_limits", "_stream", "length", "received")
 
     def __init__(self, environ: Mapping[str, Any], limits: Limits) -> None:
-        if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("identity", ""):
+        encoding = environ.get("HTTP_CONTENT_ENCODING")
+        if encoding is not None and encoding.strip().lower() not in ("identity", ""):
             raise Problem(
                 415,
                 "The body has a Content-Encoding, and none but identity is read. Send it uncompressed.",
@@ -77,6 +78,8 @@ class Body:
             raise self._limits.exceeded("text", f"{what}, {human(self.length)},")
         blocks = []
         for block in self.blocks(self.length or BLOCK):
+            if len(block) == self.length:
+                return block
             blocks.append(block)
             if self.received > self._limits.text:
                 raise self._limits.exceeded("text", what)

@@ -1,7 +1,7 @@
 """Hooks as chains of functions, which a request calls directly.
 
 pluggy makes up its mind anew at each call, since plugins may come and go; a Backend's do not. What is left is to call
-one function after the other. Hooks that a plugin wraps stay with pluggy, which knows how.
+one function after the other, or the only one. Hooks that a plugin wraps stay with pluggy, which knows how.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ __all__ = ["Chains"]
 
 
 class Chains:
-    """The hooks of a plugin manager, as its ``hook`` has them; each is compiled when it is first called.
+    """The hooks of a plugin manager; each is compiled when it is first called.
+
+    They are called by position, with all arguments that their specification has, in its order.
 
     :param relay: the manager's ``hook``. Plugins must have been registered before.
     """
@@ -33,40 +35,42 @@ class Chains:
         found: list[Any] = getattr(self._relay, hook).get_hookimpls()
         return found
 
+    def parameters(self, hook: str) -> tuple[str, ...]:
+        """The names of a hook's parameters, in the order of its specification."""
+        return tuple(getattr(self._relay, hook).spec.argnames)
+
     def change(self, hook: str, change: Callable[[HookImpl], Callable[..., Any]]) -> None:
         """Put another function in the place of each implementation.
 
-        :param change: gives that function; it is called with positional arguments.
+        :param change: gives that function; it is called with all arguments of the hook, by position.
         """
         for implementation in self.implementations(hook):
             implementation.function = change(implementation)
+            implementation.argnames, implementation.kwargnames = self.parameters(hook), ()
         vars(self).pop(hook, None)
 
 
 def _compiled(caller: HookCaller) -> Callable[..., Any]:
     assert caller.spec is not None
     implementations = caller.get_hookimpls()[::-1]  # the last one is asked first
-    if any(each.wrapper for each in implementations):
-        return caller
-    functions = [_by_name(each) for each in implementations]
+    functions = [each.function for each in implementations]
+    parameters = caller.spec.argnames
 
-    def first(**arguments: Any) -> Any:
+    def wrapped(*arguments: Any) -> Any:
+        return caller(**dict(zip(parameters, arguments, strict=True)))
+
+    def first(*arguments: Any) -> Any:
         for function in functions:
-            answer = function(arguments)
+            answer = function(*arguments)
             if answer is not None:
                 return answer
         return None
 
-    def every(**arguments: Any) -> list[Any]:
-        return [answer for function in functions if (answer := function(arguments)) is not None]
+    def every(*arguments: Any) -> list[Any]:
+        return [answer for function in functions if (answer := function(*arguments)) is not None]
 
-    return first if caller.spec.opts.get("firstresult") else every
-
-
-def _by_name(implementation: HookImpl) -> Callable[[dict[str, Any]], Any]:
-    """The same function, which takes its arguments out of all that there are."""
-    function, names = implementation.function, implementation.argnames
-    if len(names) == 1:
-        (name,) = names
-        return lambda arguments: function(arguments[name])
-    return lambda arguments: function(*[arguments[name] for name in names])
+    if any(each.wrapper for each in implementations):
+        return wrapped
+    if not caller.spec.opts.get("firstresult"):
+        return every
+    return functions[0] if len(functions) == 1 else first

@@ -24,7 +24,7 @@ class Identity:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Content:
     """What a body held: ``text`` for the callback's first argument, ``uploads`` for its second."""
 

@@ -122,7 +122,7 @@ class Request:
 
         :raises Problem: 415 if no codec reads it; 400 if the codec cannot decode it.
         """
-        value = self._hooks.izzati_decode(body=data, media_type=media_type, request=self)
+        value = self._hooks.izzati_decode(data, media_type, self)
         if value is None:
             raise self.codecs.unreadable(media_type)
         return None if value is NULL else value
@@ -137,7 +137,7 @@ class Request:
         """
         upload = Upload(last_component(filename), name, content_type or "application/octet-stream")
         try:
-            sink = self._hooks.izzati_store(upload=upload, request=self)
+            sink = self._hooks.izzati_store(upload, self)
         except OSError as error:
             raise_no_room(error)
         if sink is None:
@@ -153,7 +153,7 @@ class Request:
         :raises UnknownScheme: if no plugin opens it.
         :raises OSError: if it cannot be opened.
         """
-        file: StoredFile | None = self._hooks.izzati_open(location=location)
+        file: StoredFile | None = self._hooks.izzati_open(location)
         if file is None:
             raise UnknownScheme(f"no installed plugin opens {location!r}")
         return file
@@ -184,7 +184,7 @@ class Request:
         return bool(self._uploads)
 
     def _save(self, file: UploadedFile, location: str) -> str:
-        saved: str | None = self._hooks.izzati_save(file=file, location=location)
+        saved: str | None = self._hooks.izzati_save(file, location)
         if saved is None:
             raise UnknownScheme(f"no installed plugin saves at {location!r}")
         return saved

@@ -215,7 +215,7 @@ class Uploads:
                 log.exception("the sink of the upload %r could not be released", upload.filename)
 
     def __bool__(self) -> bool:
-        return bool(self._uploads)
+        return bool(self._uploads or self._files)
 
 
 def raise_no_room(error: OSError) -> NoReturn:

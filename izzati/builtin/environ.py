@@ -53,7 +53,7 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
         "SERVER_PROTOCOL": f"HTTP/{version}",
         "wsgi.input": body,
     }
-    for name, raw_value in request.headers:
+    for name, raw_value in request.headers.raw_items():  # at once: to go through the others costs a call each
         if b"_" in name:
             continue  # would be taken for the header of the same name with a hyphen
         key = _known_key(name) if len(name) <= _LONG else _key(name)

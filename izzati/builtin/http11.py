@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection (RFC 9112) for a WSGI application: h11 has the protocol, this has the socket."""
+"""One HTTP/1.1 connection (RFC 9112) for a WSGI application: h11 reads the requests, this has the socket."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import h11
-from werkzeug.http import http_date
 
 from izzati import BLOCK, Problem
+from izzati.builtin.answer import Answer
 from izzati.builtin.environ import request_environ
-from izzati.builtin.streams import BodyStream, FileWrapper, Segment
+from izzati.builtin.streams import BodyStream, FileWrapper
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,7 +49,8 @@ _LINGER = 0.001
 _LINE_END = b"\r\n"
 """Means nothing before a request (RFC 9112, section 2.2): small devices send one behind a body."""
 
-_BODYLESS = (204, 304)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_MIGHT_SWITCH = h11.MIGHT_SWITCH_PROTOCOL  # type: ignore[attr-defined]  # its documentation has it, its __all__ not
 _UNREAD = (h11.SEND_BODY, h11.ERROR)
 """States of the caller in which more of its request may be on its way."""
 
@@ -127,8 +127,6 @@ class Connection:
         self._environ = environ
         self._timeouts = timeouts
         self._server = server
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
-        self._last = False
         #: True until the first answer
         self.fresh = True
         self._begin()
@@ -136,12 +134,15 @@ class Connection:
 
     def _begin(self) -> None:
         """Before each request."""
+        # A new one for each, since h11 answers as well, or else does not know that the answer is over.
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
         self._request: h11.Request | None = None
         self._problem: Problem | None = None
         self._early: deque[bytes] = deque()
         self._early_size = 0
         self._head: tuple[str, list[tuple[str, str]]] | None = None
-        self._started = False
+        self._answer: Answer | None = None
+        self._told_to_go_on = False
         self._waited, self._waited_for = 0.0, 0
         #: True while no byte of the next request has arrived
         self.idle = True
@@ -187,9 +188,8 @@ class Connection:
             while self._answer_one() and not self._server.stopping:
                 self.fresh = False
                 following, _ = self._http.trailing_data
-                self._http.start_next_cycle()
                 self._begin()
-                progress = self._follow(following) if following else Progress.WAITING
+                progress = self._take(following) if following else Progress.WAITING
                 if progress is Progress.WAITING:
                     progress = self._linger()
                 if progress is Progress.WAITING:
@@ -206,20 +206,6 @@ class Connection:
         """End the connection, whatever is under way."""
         _quietly(self.socket.shutdown, socket.SHUT_RDWR)
 
-    def _follow(self, data: bytes) -> Progress:
-        """Go on with what has arrived behind a request."""
-        if data[0] in _LINE_END:
-            self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)  # it would keep the line end
-            return self._take(data)
-        self._busy()
-        self._received = len(data)
-        return self._advance()
-
-    def _busy(self) -> None:
-        """The first byte of a request has arrived."""
-        self.idle = False
-        self.deadline = time.monotonic() + self._timeouts.head
-
     def _take(self, data: bytes) -> Progress:
         if not data and self._request is not None:
             self._problem = _ended_early()
@@ -228,7 +214,8 @@ class Connection:
             data = data.lstrip(_LINE_END)
             if not data:
                 return Progress.WAITING
-            self._busy()
+            self.idle = False
+            self.deadline = time.monotonic() + self._timeouts.head
         self._received += len(data)
         self._http.receive_data(data)
         return self._advance()
@@ -286,11 +273,9 @@ class Connection:
             self._refuse(problem)
             return False
         self._respond(environ)
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            return True
         if self._http.their_state in _UNREAD:
             self._drain()
-        return False
+        return self._answer is not None and not self._answer.closes
 
     def _body(self) -> IO[bytes]:
         """The request's body: all of it, if it has arrived, else what receives the rest when it is read."""
@@ -319,8 +304,9 @@ class Connection:
             return self._early.popleft()
         if self._http.their_state not in _UNREAD:
             return b""
-        if self._http.they_are_waiting_for_100_continue and not self._started:
-            self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue")))
+        if self._http.they_are_waiting_for_100_continue and not self._told_to_go_on and self._answer is None:
+            self._told_to_go_on = True
+            self._write(_CONTINUE)
         while True:
             event = self._next_event()
             if isinstance(event, h11.Data):
@@ -356,26 +342,31 @@ class Connection:
         )
 
     def _respond(self, environ: dict[str, Any]) -> None:
-        answer: Iterable[bytes] = ()
+        blocks: Iterable[bytes] = ()
         try:
-            answer = self._app(environ, self._start_response)
-            if isinstance(answer, FileWrapper) and self._send_file(answer):
+            blocks = self._app(environ, self._start_response)
+            if isinstance(blocks, FileWrapper) and self._send_file(blocks):
                 return
-            whole = isinstance(answer, (list, tuple)) and len(answer) == 1
-            for block in answer:
-                self._send(block, whole)
-            self._send(b"", whole=not self._started)
-            self._write(self._http.send(h11.EndOfMessage()))
+            if isinstance(blocks, (list, tuple)) and len(blocks) == 1:
+                self._send(blocks[0], len(blocks[0]))
+            else:
+                for block in blocks:
+                    self._send(block)
+            if self._answer is None:
+                self._send(b"", 0)
+            assert self._answer is not None
+            self._write(self._answer.end())
         except ConnectionLost:
             raise
         except Exception:
             log.exception("the application failed while it answered")
-            if self._started:
+            if self._answer is not None:
+                self._answer.closes = True
                 self.cut()  # the only way left to say that this is not the whole answer
             else:
                 self._refuse(Problem(500, "The server failed to answer this request."))
         finally:
-            close = getattr(answer, "close", None)
+            close = getattr(blocks, "close", None)
             if close is not None:
                 close()
 
@@ -385,74 +376,68 @@ class Connection:
         headers: list[tuple[str, str]],
         exc_info: tuple[type[BaseException], BaseException, TracebackType] | None = None,
     ) -> Callable[[bytes], None]:
-        if self._started:
+        if self._answer is not None:
             raise exc_info[1] if exc_info else AssertionError("start_response was called after the answer had begun")
         self._head = (status, headers)
-        return lambda data: self._send(data, whole=False)
+        return self._send
 
-    def _send(self, data: bytes, whole: bool) -> None:
+    def _send(self, data: bytes, length: int | None = None) -> None:
         """Send the next bytes of an answer, before the first of them its head.
 
-        :param whole: True if these are all bytes that there will be.
+        :param length: of all bytes that there will be; None if it is not known.
         """
-        head = b"" if self._started else self._start(len(data) if whole else None)
-        self._write(head + self._frame(data) if head else self._frame(data))
+        if self._answer is not None:
+            self._write(self._answer.frame(data))
+        else:
+            answer = self._start(length)
+            self._write(answer.head + answer.frame(data))
 
-    def _frame(self, data: bytes) -> bytes:
-        if not data or self._bodyless:
-            return b""
-        return self._http.send(h11.Data(data=data))
-
-    def _start(self, length: int | None) -> bytes:
+    def _start(self, length: int | None) -> Answer:
         if self._head is None:
             raise AssertionError("the application sent data before it called start_response")
         status, headers = self._head
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        names = {name.lower() for name, _ in fields}
-        is_head = self._request is not None and self._request.method == b"HEAD"
-        self._bodyless = is_head or int(status[:3]) in _BODYLESS
-        if length is not None and b"content-length" not in names and not self._bodyless:
-            fields.append((b"Content-Length", b"%d" % length))
-        if b"date" not in names:
-            fields.append((b"Date", _date(int(time.time()))))
-        if not self._body_is_over() or self._last or self._server.stopping:
-            fields.append((b"Connection", b"close"))
-        head = self._http.send(h11.Response(status_code=int(status[:3]), headers=fields, reason=status[4:]))
-        self._started = True
-        return head
+        request = self._request
+        if self._http.their_state is _MIGHT_SWITCH:
+            self._http.send(h11.Response(status_code=400, headers=[]))  # to nobody: no answer here switches
+        self._answer = answer = Answer(
+            status,
+            headers,
+            length,
+            for_head=request is not None and request.method == b"HEAD",
+            chunks=request is None or request.http_version != b"1.0",
+            close=not self._body_is_over() or self._http.their_state is not h11.DONE or self._server.stopping,
+        )
+        return answer
 
-    def _send_file(self, answer: FileWrapper) -> bool:
+    def _send_file(self, file: FileWrapper) -> bool:
         """Send a file of known length by sendfile; False if this answer cannot go that way."""
         assert self._head is not None
         length = next((int(value) for name, value in self._head[1] if name.lower() == "content-length"), None)
         # A file that decompresses has a descriptor, too, but that is not what it reads.
-        if length is None or not isinstance(answer.file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
+        if length is None or not isinstance(file.file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
             return False
-        self._write(self._start(length))
-        if not self._bodyless and length:
-            self._http.send_with_data_passthrough(h11.Data(data=Segment(length)))  # type: ignore[arg-type]
+        answer = self._start(length)
+        self._write(answer.head)
+        if not answer.bodyless and length:
             try:
                 with self._blocking(self._timeouts.block):
-                    sent = self.socket.sendfile(answer.file, answer.file.tell(), length)
+                    sent = self.socket.sendfile(file.file, file.file.tell(), length)
             except OSError as error:
                 raise ConnectionLost(error) from error
-            if sent != length:
-                raise EOFError("the file became shorter while it was sent")
-        self._write(self._http.send(h11.EndOfMessage()))
+            answer.count(sent)
+        answer.end()
         return True
 
     def _refuse(self, problem: Problem) -> None:
         """Answer without the application: what arrived is no request, or the application failed."""
-        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        if self._answer is not None:
             return
-        self._last = True
         request_id = f"{random.getrandbits(64):016x}"
         log.info("request %s was refused: %s", request_id, problem)
-        own = [("X-Content-Type-Options", "nosniff"), ("X-Request-Id", request_id)]
+        own = [("X-Content-Type-Options", "nosniff"), ("X-Request-Id", request_id), ("Connection", "close")]
         self._head = (f"{problem.code} {problem.title}", [*problem.get_headers(), *own])
         body = problem.get_body().encode("ascii")
-        self._send(body, whole=True)
-        self._write(self._http.send(h11.EndOfMessage()))
+        self._send(body, len(body))
         if self._http.their_state in _UNREAD:
             self._drain()
 
@@ -507,12 +492,15 @@ class Connection:
 
 
 def _length_of_head(request: h11.Request) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in request.headers) + len(request.target)
+    return sum(len(name) + len(value) + 4 for name, value in request.headers.raw_items()) + len(request.target)
 
 
 def _declared(request: h11.Request) -> int:
     """The length of the body that the headers declare; 0 if they declare none, or are yet to be refused."""
-    return next((int(value) for name, value in request.headers if name == b"content-length"), 0)
+    for name, value in request.headers.raw_items():
+        if len(name) == 14 and name.lower() == b"content-length":
+            return int(value)
+    return 0
 
 
 def _ended_early() -> Problem:
@@ -521,11 +509,6 @@ def _ended_early() -> Problem:
 
 def _too_long() -> Problem:
     return Problem(431, f"The request's line and headers are more than {HEAD // 1024} KiB. Send fewer or shorter ones.")
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return http_date(second).encode("ascii")
 
 
 def _quietly(act: Callable[[int], None], how: int) -> None:

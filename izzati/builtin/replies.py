@@ -25,6 +25,8 @@ class Replies:
 
     @hookimpl
     def izzati_render(self, result: Any, request: Request) -> Response | None:
+        if type(result) in _VALUES:
+            return None  # as nearly always, and the last of the questions below takes long
         if isinstance(result, Response):
             return result
         if isinstance(result, (bytes, bytearray, memoryview)):
@@ -43,6 +45,9 @@ class Replies:
             500,
             f"The server failed to answer this request. Its log has the reason under the request's id, {request.id}.",
         ).get_response()
+
+
+_VALUES = frozenset({dict, list, str, int, float, bool, type(None)})
 
 
 def _file_response(reply: FileReply, request: Request) -> Response:

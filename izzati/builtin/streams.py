@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from izzati import BLOCK
 
-__all__ = ["BodyStream", "FileWrapper", "Segment"]
+__all__ = ["BodyStream", "FileWrapper"]
 
 
 class BodyStream(io.RawIOBase):
@@ -46,13 +46,3 @@ class FileWrapper:
 
     def close(self) -> None:
         self.file.close()
-
-
-class Segment:
-    """Stands for bytes that go around h11, which only counts them."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length

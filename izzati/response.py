@@ -1,0 +1,53 @@
+"""The response that most requests get: an encoded value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["ValueResponse"]
+
+_WERKZEUG_S = {"location", "content-location", "content-length"}
+"""Headers that Werkzeug looks after."""
+
+
+class ValueResponse(Response):
+    """A Werkzeug response that holds bytes, and is sent without the detours that others need.
+
+    Hooks may change it like any other; what makes a detour necessary is looked for. Werkzeug's own way of sending costs
+    more than all hooks together.
+
+    :param body: all bytes of it.
+    :param media_type: what they are.
+    """
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        super().__init__(content_type=media_type)
+        self.response = [body]
+        self._closes = False
+
+    def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        self._closes = True
+        return super().call_on_close(func)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        blocks = self.response
+        headers = self.headers.to_wsgi_list()
+        if (
+            self._closes
+            or type(blocks) is not list
+            or len(blocks) != 1
+            or type(blocks[0]) is not bytes
+            or self.status_code in (204, 304)
+            or environ["REQUEST_METHOD"] == "HEAD"
+            or not _WERKZEUG_S.isdisjoint([name.lower() for name, _ in headers])
+        ):
+            return super().__call__(environ, start_response)
+        headers.append(("Content-Length", str(len(blocks[0]))))
+        start_response(self.status, headers)
+        return blocks
