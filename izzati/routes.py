@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
+from typing import Any
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
@@ -51,12 +53,11 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._plain: dict[tuple[str, str], Route] = {}
         self._taken: dict[tuple[str, str], str] = {}
-        # By name: only a Backend needs it, and to import it costs a fifth of what izzati does.
-        self._routing = import_module("werkzeug.routing")
-        self._map = self._routing.Map(strict_slashes=False, merge_slashes=False)
-        self._paths: list[str] = []
+        self._routes: list[Route] = []
         for route in routes:
             self._add(route)
+        if len(self._plain) < len(self._taken):
+            self._map  # noqa: B018 - rules with variables may be wrong, and are refused now
 
     def find(self, request: Request) -> Route:
         """The route for a request; one that refuses if there is none, since who may know that is not yet decided."""
@@ -79,6 +80,7 @@ class Routes:
         if not route.path.startswith("/"):
             raise ValueError(f"the path {route.path!r} does not begin with a slash: write {'/' + route.path!r}")
         shape = _VARIABLE.sub(lambda match: f"<{match[1] or 'string'}>", route.path)
+        self._routes.append(route)
         for method in route.methods:
             other = self._taken.get((method, shape))
             if other is not None:
@@ -87,15 +89,22 @@ class Routes:
             self._taken[method, shape] = route.path
             if "<" not in route.path:
                 self._plain[method, route.path] = route
-        try:
-            self._map.add(self._routing.Rule(route.path, methods=route.methods, endpoint=route))
-        except (LookupError, SyntaxError, TypeError, ValueError) as error:
-            raise ValueError(f"the path {route.path!r} is no Werkzeug rule: {error}") from error
-        if route.path not in self._paths:
-            self._paths.append(route.path)
+
+    @cached_property
+    def _map(self) -> Any:
+        """Werkzeug's, for what is not found as it stands; few programs need it before their first stray request."""
+        routing = import_module("werkzeug.routing")  # by name: to import it costs a tenth of what izzati does
+        rules = routing.Map(strict_slashes=False, merge_slashes=False)
+        for route in self._routes:
+            try:
+                rules.add(routing.Rule(route.path, methods=route.methods, endpoint=route))
+            except (LookupError, SyntaxError, TypeError, ValueError) as error:
+                raise ValueError(f"the path {route.path!r} is no Werkzeug rule: {error}") from error
+        return rules
 
     def _known(self) -> str:
-        return f"These paths do: {', '.join(self._paths[:10])}{', ...' if len(self._paths) > 10 else ''}"
+        paths = list(dict.fromkeys(route.path for route in self._routes))
+        return f"These paths do: {', '.join(paths[:10])}{', ...' if len(paths) > 10 else ''}"
 
 
 def _refusal(error: HTTPException) -> Route:
