@@ -1,5 +1,8 @@
 """izzati: a function over HTTP, and plugins for everything around it."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from izzati.backend import Backend
 from izzati.background import background
 from izzati.body import BLOCK, Body
@@ -22,6 +25,16 @@ from izzati.routes import Route
 from izzati.serving import Listen, Server
 from izzati.storage import Storage
 from izzati.uploads import Sink, Upload, UploadedFile
+
+if TYPE_CHECKING:
+    # Each as itself, which makes it public to type checkers. None is in __all__, of which a star takes everything.
+    from izzati.client import Answer as Answer
+    from izzati.client import CallError as CallError
+    from izzati.client import Frontend as Frontend
+    from izzati.client import NoAnswer as NoAnswer
+    from izzati.client import NotReached as NotReached
+    from izzati.client import ReceivedFile as ReceivedFile
+    from izzati.client import Refused as Refused
 
 __version__ = "2.0.0.dev0"
 
@@ -68,3 +81,10 @@ __all__ = [
     "parse_fields",
     "safe_filename",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The caller's side, when it is asked for: its HTTP library is an extra, and a server needs none."""
+    if name in ("Answer", "CallError", "Frontend", "NoAnswer", "NotReached", "ReceivedFile", "Refused"):
+        return getattr(import_module("izzati.client"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,10 @@
     Exception
     ├── IzzatiError              the program around izzati needs a change
     │   ├── BackgroundError      background work cannot be started where it was asked for
+    │   ├── CallError            a call by Frontend has no result (izzati.client)
+    │   │   ├── NoAnswer         (ConnectionError) its answer did not come, or broke off
+    │   │   ├── NotReached       (ConnectionError) the server knows nothing of it
+    │   │   └── Refused          the server answered with another status than success
     │   ├── CallbackError        (TypeError) a callback cannot take what it will be given
     │   ├── PluginError          a plugin cannot be used as it is
     │   │   └── OptionError      (ValueError) an option that no plugin has, or a wrong value
@@ -10,7 +14,8 @@
     └── werkzeug HTTPException
         └── Problem              the caller gets this answer (RFC 9457)
 
-The first kind is raised to whoever writes the program. A ``Problem`` is raised to whoever calls it over HTTP.
+The first kind is raised to whoever writes the program. A ``Problem`` is raised to whoever calls it over HTTP, where it
+is a ``Refused``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import izzati
+import izzati.client
 import izzati.testing
 from izzati import Backend, Limits, hookspecs
 from izzati.builtin.server import ThreadServer
@@ -116,7 +117,7 @@ def test_the_page_about_plugins_lists_the_built_in_ones_in_the_order_in_which_th
 
 def test_every_public_name_is_described(site):
     described = re.findall(r"^(?:class |exception )?(\w+)(?:\(|:|$)", site["api"], re.MULTILINE)
-    assert set(izzati.__all__) - set(described) == set()
+    assert {*izzati.__all__, *izzati.client.__all__} - set(described) == set()
 
 
 def test_every_public_name_for_tests_is_described(site):
