@@ -128,14 +128,14 @@ def test_every_public_name_for_tests_is_described(site):
 def test_the_page_of_the_command_has_every_command_and_option_and_no_other():
     page = (ROOT / "docs" / "cli.md").read_text("utf-8")
     options = set()
-    for command in (["run"], ["plugins"], ["explain"], ["plugin", "new"]):
+    for command in (["run"], ["send"], ["plugins"], ["explain"], ["plugin", "new"]):
         done = subprocess.run(
             [sys.executable, "-m", "izzati", *command, "--help"], capture_output=True, encoding="utf-8", check=True
         )
         assert f"## izzati {' '.join(command)}\n" in page
         options |= set(re.findall(r"--[a-z]+", done.stdout))
     assert set(re.findall(r"--[a-z]+", page)) == options - {"--help"}
-    assert page.count("## izzati ") == 4
+    assert page.count("## izzati ") == 5
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The shell's side: ``izzati run``, ``izzati plugins``, ``izzati explain``, ``izzati plugin new``."""
+"""The shell's side: ``izzati run``, ``izzati send``, ``izzati plugins``, ``izzati explain``, ``izzati plugin new``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from izzati import __version__
 from izzati.backend import Backend
 from izzati.cli.child import Terminated, end_with_parent, has_parent
 from izzati.cli.explain import environ_for, explain
+from izzati.cli.items import UsageError
 from izzati.cli.listing import as_json, as_text
 from izzati.cli.programs import ProgramRaised, execute, load, sentence
 from izzati.cli.reload import supervise
@@ -36,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """What the command ``izzati`` does.
 
     :param arguments: those of the command line unless given.
-    :returns: the exit code: 0, or 1 if it could not be done, with a sentence on stderr.
+    :returns: the exit code: 0, or 1 if it could not be done, with a sentence on stderr; ``send`` has more.
     """
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     try:
         code: int = options.do(options)
         if sys.stdout is not None:
@@ -56,8 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except (IzzatiError, OSError, ValueError) as error:
         print(f"izzati: {sentence(error)}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     return code
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    # Items may stand on both sides of an option, where argparse looks for them on one only.
+    if others and ("items" not in options or any(other.startswith("-") for other in others)):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:
+        options.items += others
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +85,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-q", "--quiet", action="store_true", help="no line for each request")
     run.add_argument("--reload", action="store_true", help="start it again whenever a file of it changes")
     run.set_defaults(do=_run)
+
+    send = commands.add_parser("send", help="call a function, and show what it answers")
+    send.add_argument("url", metavar="URL", help="where it is; http:// and port 5020 unless it says otherwise")
+    send.add_argument(
+        "items", metavar="ITEM", nargs="*", help="key=text, key:=JSON or key=@path; dots in a key nest; @- is stdin"
+    )
+    send.add_argument("--json", metavar="OBJECT", help="values that keep their types; or @path, or @- for stdin")
+    send.add_argument("-o", "--output", metavar="FILE", help="write the answer there; or into a folder; - for stdout")
+    send.add_argument("--header", dest="headers", metavar="'NAME: VALUE'", action="append", default=[])
+    send.add_argument("--token", help="sent as Authorization: Bearer; or @path of a file that has it")
+    send.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="for which it may be silent; any time if not given"
+    )
+    send.set_defaults(do=_send)
 
     plugins = commands.add_parser("plugins", help="list the plugins: state, hooks, claims, options")
     plugins.add_argument("file", metavar="FILE[:name]", nargs="?", help="list those of this program's Backend")
@@ -129,6 +156,15 @@ def _ended(server: Process) -> int:
         signal.signal(number, lambda *_: server.terminate())
     server.join()
     return 1 if server.exitcode else 0
+
+
+def _send(options: argparse.Namespace) -> int:
+    try:
+        command = import_module("izzati.cli.send")  # by name, since its libraries come with an extra
+    except ImportError as error:
+        raise IzzatiError(str(error)) from None
+    code: int = command.send(options)
+    return code
 
 
 def _plugins(options: argparse.Namespace) -> int:
