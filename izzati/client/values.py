@@ -38,7 +38,7 @@ def encode(value: Any, media_type: str = JSON) -> tuple[str, bytes]:
         others = [other for other in plugins.writers if other != JSON] if media_type == JSON else []
         for each in (media_type, *others):
             try:
-                encoded = plugins.hooks.izzati_encode(value=value, media_type=each)
+                encoded = plugins.hooks.izzati_encode(value, each)
             except (TypeError, ValueError, RecursionError) as error:
                 reason = reason or error
             else:
@@ -56,7 +56,7 @@ def decode(body: bytes, media_type: str) -> Any:
     environ = {"REQUEST_METHOD": "POST", "CONTENT_TYPE": media_type}
     request = Request(environ, plugins.hooks, Codecs(plugins.readers, plugins.writers), _LIMITS)
     try:
-        value = plugins.hooks.izzati_decode(body=body, media_type=media_type, request=request)
+        value = plugins.hooks.izzati_decode(body, media_type, request)
     except Problem as problem:
         why = "Its values nest too deep." if "limit" in problem.fields else problem.description
         raise CallError(f"The answer is {media_type} that cannot be read. {why}") from problem
