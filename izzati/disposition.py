@@ -8,8 +8,9 @@ from urllib.parse import unquote
 __all__ = ["parse_disposition"]
 
 # A quoted value ends at a quote that ends the parameter, else with the header, so that nothing is scanned twice.
-_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|"(?!\s*(?:;|$)))*)(?:"|$)'
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|"(?!\s*(?:;|$)))*)(?P<closing>"|$)'
 _PARAMETER = re.compile(rf";\s*(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:{_QUOTED}|(?P<token>[^;\s]*))", re.DOTALL)
+_MOST = 100  # since each costs as much time as a kilobyte of anything else
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -22,13 +23,21 @@ def parse_disposition(header: str) -> dict[str, str]:
     ``filename*`` (RFC 8187) wins over ``filename``.
 
     :param header: the header's value, decoded.
+    :raises ValueError: if a parameter is there with two different values; if the quote of one is never closed, since
+        then what comes behind it, such as a line break, has cut the value; and if there are more than 100.
     """
     kind, _, rest = header.partition(";")
     parameters = {"": kind.strip().lower()}
-    for match in _PARAMETER.finditer(f";{rest}"):
+    for number, match in enumerate(_PARAMETER.finditer(f";{rest}")):
+        if number == _MOST:
+            raise ValueError(f"more than {_MOST} parameters")
         name, quoted, token = match["name"].lower(), match["quoted"], match["token"]
+        # A path of Windows may end in a backslash, which makes its last quote look escaped.
+        if quoted is not None and not match["closing"] and not quoted.endswith('\\"'):
+            raise ValueError(f"a quote that is never closed, after {name}=")
         value = token if quoted is None else _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
-        parameters.setdefault(name, value)
+        if parameters.setdefault(name, value) != value:
+            raise ValueError(f"two different values of {name}")
     sent = parameters.pop("filename*", None)
     if sent is not None:
         extended = _extended(sent)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from string import hexdigits
 from typing import Any
-from urllib.parse import parse_qsl
 
 from izzati.errors import Problem
 from izzati.limits import Limits
@@ -21,13 +22,25 @@ def parse_fields(text: str, limits: Limits, what: str, charset: str = "utf-8") -
     :param charset: that of the bytes that percent-escapes stand for.
     :raises Problem: 413 beyond ``Limits.parts``; 400 if escapes do not give UTF-8.
     """
-    # parse_qsl's own max_num_fields raises a ValueError that only its words tell from a decoding error.
     if text.count("&") >= limits.parts:
         raise limits.exceeded("parts", f"The number of fields in {what}")
+    pairs = [pair.partition(b"=") for pair in text.encode(charset).replace(b"+", b" ").split(b"&") if pair]
     try:
-        return parse_qsl(text, keep_blank_values=True, encoding=charset, errors="strict")
+        return [(_unescaped(name).decode(charset), _unescaped(value).decode(charset)) for name, _, value in pairs]
     except UnicodeDecodeError as error:
         raise Problem(400, f"In {what}, percent-escapes give bytes that are not UTF-8. Encode it as UTF-8.") from error
+
+
+def _unescaped(data: bytes) -> bytes:
+    # urllib takes 13 seconds for 16 MiB that only look like escapes; as many real ones take 500 MiB in one piece.
+    if b"%" not in data:
+        return data
+    return b"".join(_ESCAPE.sub(lambda escape: _BYTES[escape[0]], piece) for piece in _PIECES.findall(data))
+
+
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_PIECES = re.compile(rb".{1,65536}[^%]*", re.DOTALL)  # each ends where no escape goes on
+_BYTES = {f"%{high}{low}".encode(): bytes.fromhex(high + low) for high in hexdigits for low in hexdigits}
 
 
 def fold_fields(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

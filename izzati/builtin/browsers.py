@@ -6,6 +6,7 @@ owner cannot reach. Browsers say where the page is from (``Origin``), so such re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Browsers"]
 
 _LOOPBACK_NAMES = ("localhost",)
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~!$&'()*+;=%-]+))(?::\d*)?", re.ASCII)
 _KNOWN = 16
 """How many host names are remembered: callers of one server ask for few, and taking one apart costs more than all else
 that admits them. A caller may send long ones."""
@@ -76,11 +78,15 @@ class Browsers:
         return "*" in self._origins or origin in self._origins or _same(origin, request.environ)
 
     def _check_host(self, host: str) -> None:
-        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ("*",))
         # No browser leaves Host out; HTTP/1.0 clients may.
-        if not host or "*" in allowed:
+        if not host:
             return
         name = _host_name(host)
+        if not name:
+            raise Problem(400, "The Host that was asked for is none (RFC 9112, section 3.2). Use an HTTP library.")
+        allowed = self._hosts or (_LOOPBACK_NAMES if self._loopback else ("*",))
+        if "*" in allowed:
+            return
         if name not in allowed and (self._hosts or not _is_loopback(name)):
             raise Problem(
                 403,
@@ -129,11 +135,10 @@ def _same(origin: str, environ: dict[str, str]) -> bool:
 
 @lru_cache(maxsize=_KNOWN)
 def _host_name(host: str) -> str:
-    """The name in a Host header, without the port; IPv6 addresses without brackets."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    """The name in a Host header, without the port; IPv6 addresses without brackets; empty if it is no host."""
+    # Nothing but a host and a port: urlsplit would take "evil@localhost" and "localhost/../evil" for localhost.
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else ""
 
 
 def _preflight(request: Request) -> dict[str, str]:

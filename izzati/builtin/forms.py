@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, NeedData, Preamble, State
 
 from izzati import (
@@ -32,6 +32,10 @@ MULTIPART = "multipart/form-data"
 
 _PART_HEADERS = 16 * 1024
 _CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "latin-1"}
+_CHARSET_FIELD = re.compile(rb"(?:^|&)_charset_=([^&]+)")
+"""In which a form may say what its characters are encoded in (RFC 7578 §4.6), as browsers do that are asked to."""
+
+_BOUNDARY = re.compile(r";\s*boundary\s*=", re.IGNORECASE)
 
 
 class Forms:
@@ -51,8 +55,11 @@ class Forms:
 
 
 def _urlencoded(request: Request) -> Content:
+    data = request.body.whole("The form")
     charset = request.media_type_parameters.get("charset", "")
-    text = _text(request.body.whole("The form"), charset, "The form")
+    if not charset and (found := _CHARSET_FIELD.search(data)):
+        charset = found[1].decode("ascii", "replace")
+    text = _text(data, charset, "The form")
     if text.strip()[:1] == "{" and text.rstrip().endswith("}") and _is_json(text):
         raise Problem(
             400,
@@ -75,6 +82,8 @@ class _Multipart:
                 "The multipart form has no boundary in its Content-Type. "
                 "Do not set that header by hand: the HTTP library does, with the boundary that it uses.",
             )
+        if len(_BOUNDARY.findall(request.environ["CONTENT_TYPE"])) > 1:
+            raise Problem(400, "The Content-Type of the multipart form has two boundaries. Send the one that it uses.")
         if len(boundary) > 200:
             raise Problem(400, "The multipart form's boundary is longer than 200 characters (RFC 2046: 70).")
         self._request = request
@@ -82,7 +91,7 @@ class _Multipart:
         self._decoder = StrictDecoder(boundary.encode("latin-1", "replace"), BLOCK + _PART_HEADERS)
         self._parts = 0
         self._held = 0
-        self._fields: list[tuple[str, Any]] = []
+        self._fields: list[_Part] = []
         self._uploads: list[Upload] = []
 
     def read(self) -> Content:
@@ -93,7 +102,9 @@ class _Multipart:
                 raise _outside()
         if self._request.body.received:
             self._take(None)
-        return Content(fold_fields(self._fields), self._uploads)
+        charset = next((b"".join(part.data) for part in self._fields if part.name == "_charset_"), b"")
+        default = charset.decode("ascii", "replace")
+        return Content(fold_fields((part.name, self._value(part, default)) for part in self._fields), self._uploads)
 
     def _take(self, block: bytes | None) -> None:
         try:
@@ -156,36 +167,37 @@ class _Multipart:
         self._hold(len(event.data))
         part.data.append(event.data)
         if not event.more_data:
-            self._fields.append((part.name, self._value(part)))
+            self._fields.append(part)  # what it says may depend on a _charset_ that is yet to come
 
     def _hold(self, size: int) -> None:
         self._held += size
         if self._held > self._request.limits.text:
             raise self._request.limits.exceeded("text", "The text in the form's fields and their headers")
 
-    def _value(self, part: _Part) -> Any:
+    def _value(self, part: _Part, charset: str) -> Any:
         data = b"".join(part.data)
         codecs = self._request.codecs
         if codecs.reads(part.media_type) or codecs.carries_data(part.media_type):
             return self._request.decode(data, part.media_type)
-        return _text(data, part.charset, f"The field {part.name!r}")
+        return _text(data, part.charset or charset, f"The field {part.name!r}")
 
 
 class _Part:
     """One part of a form, as its headers announce it.
 
-    :raises Problem: 400 for a field without a name, 415 for a part that is packed in a way that nobody unpacks.
+    :raises Problem: 400 for a field without a name, and for what is said twice; 415 for a part that is packed in a way
+        that nobody unpacks.
     """
 
     def __init__(self, headers: Headers) -> None:
-        disposition = parse_disposition(headers.get("content-disposition", ""))
+        disposition = _parameters("Content-Disposition", headers)
+        content_type = _parameters("Content-Type", headers)
         self.is_file = "filename" in disposition
         self.filename = disposition.get("filename", "")
         self.name = disposition.get("name", "")
         self.content_type = headers.get("content-type", "")
-        media_type, parameters = parse_options_header(self.content_type)
-        self.media_type = media_type.lower()
-        self.charset = parameters.get("charset", "")
+        self.media_type = content_type[""]
+        self.charset = content_type.get("charset", "")
         self.upload: Upload | None = None
         self.data: list[bytes] = []
         if not self.is_file and "name" not in disposition:
@@ -199,6 +211,19 @@ class _Part:
                 "A part of the form has a Content-Transfer-Encoding that changes its bytes. Send them as they are "
                 "(RFC 7578).",
             )
+
+
+def _parameters(name: str, headers: Headers) -> dict[str, str]:
+    """The parameters of one of a part's headers; what comes before them under the empty name."""
+    if len(headers.getlist(name)) > 1:
+        raise Problem(400, f"A part of the form has two headers {name}. Send one.")
+    try:
+        return parse_disposition(headers.get(name, ""))
+    except ValueError as error:
+        raise Problem(
+            400,
+            f"The {name} of a part of the form has {error}. In names, write quotes as %22 and line ends as %0D%0A.",
+        ) from error
 
 
 def _text(data: bytes, charset: str, what: str) -> str:
@@ -229,6 +254,11 @@ def _malformed(error: ValueError, ended: bool) -> Problem:
             400,
             "The multipart form ended before its closing boundary. Send it whole, its lines ended by CR LF, with the "
             "boundary that its Content-Type names (in quotes, if it has more than letters, digits and hyphens).",
+        )
+    if "alone" in str(error):
+        return Problem(
+            400,
+            "A header of a part of the form has a CR or LF alone. Lines end with CR LF; in names they are %0D and %0A.",
         )
     if "Content-Disposition" in str(error):
         return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578).")

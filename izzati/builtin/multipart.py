@@ -1,7 +1,7 @@
 """Werkzeug's multipart decoder, strict about delimiters (RFC 2046 §5.1.1), so that data is never taken for one.
 
-Werkzeug's own also takes a bare CR or LF for the end of a line, text after the closing hyphens, and one that a block's
-end cuts between those hyphens for the beginning of another part's data.
+Werkzeug's own also takes a bare CR or LF for the end of a line, in a filename too, text after the closing hyphens, and
+one that a block's end cuts between those hyphens for the beginning of another part's data.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from werkzeug.sansio.multipart import MultipartDecoder
 __all__ = ["StrictDecoder"]
 
 _LONGEST_DELIMITER = 4096
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class StrictDecoder(MultipartDecoder):
@@ -26,7 +27,7 @@ class StrictDecoder(MultipartDecoder):
     def __init__(self, boundary: bytes, buffered: int) -> None:
         super().__init__(boundary, buffered)
         self._delimiter = b"--" + boundary
-        ending = rb"(--[ \t]*(?:\r\n|\Z)|[ \t]*\r\n)"
+        ending = rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)"
         self.preamble_re = re.compile(rb"(?:\A|\r\n)" + re.escape(self._delimiter) + ending)
         self.boundary_re = re.compile(rb"\r\n" + re.escape(self._delimiter) + ending)
         self._held = b""
@@ -55,6 +56,8 @@ class StrictDecoder(MultipartDecoder):
         return line.startswith(self._delimiter) and not line[len(self._delimiter) :].strip(b"- \t")
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        if _BARE.search(data):
+            raise ValueError("a part's header has a CR or LF alone")
         headers = super()._parse_headers(data)
         if any(name.startswith("--") or " " in name for name, _ in headers):
             raise ValueError("a part has no blank line after its headers")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from izzati import Content, Request, hookimpl, parse_disposition
+from izzati import Content, Problem, Request, hookimpl, parse_disposition
 
 __all__ = ["RawBody"]
 
@@ -17,7 +17,10 @@ class RawBody:
             return None
         # Clients write UTF-8 into a header that WSGI hands on as Latin-1 (PEP 3333).
         header = request.environ.get("HTTP_CONTENT_DISPOSITION", "").encode("latin-1").decode(errors="replace")
-        filename = parse_disposition(header).get("filename", "")
+        try:
+            filename = parse_disposition(header).get("filename", "")
+        except ValueError as error:
+            raise Problem(400, f"The request's Content-Disposition has {error}.") from error
         upload = None
         for block in request.body.blocks():
             # An empty chunked body is no file, so the first byte announces it.
