@@ -19,17 +19,6 @@ def opened(serve):
     return serve(lambda text, data: {}, options={"browsers": {"allow_origins": [ORIGIN]}})
 
 
-@pytest.mark.parametrize(
-    "origin", [ORIGIN, "null", "http://127.0.0.1:1", "http://evil.example", "chrome-extension://x", "http://[", "", "x"]
-)
-@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "multipart/form-data; boundary=b"])
-def test_a_page_of_another_origin_is_refused_with_a_hint(closed, origin, content_type):
-    answer = closed.request(b"{}", {"Origin": origin, "Content-Type": content_type})
-    assert answer.status == 403
-    assert "allow_origins" in answer.json["hint"]
-    assert answer.headers["Access-Control-Allow-Origin"] is None
-
-
 def test_a_page_of_the_server_itself_may_call(closed):
     assert closed.request(headers={"Origin": f"http://127.0.0.1:{closed.port}"}).status == 200
     behind_a_proxy = {"Origin": "https://localhost", "Host": "localhost:443"}
@@ -67,18 +56,6 @@ def test_a_preflight_is_answered(opened, closed):
     assert opened.request(method="OPTIONS", headers=headers).headers["Access-Control-Allow-Headers"] is None
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:5020", "127.0.0.1.evil.example", "[", "x@evil"])
-def test_on_a_loopback_address_only_this_machines_names_are_answered(closed, host):
-    answer = closed.request(headers={"Host": host, "Origin": f"http://{host}"})
-    assert answer.status == 403
-    assert "allow_hosts" in answer.json["hint"]
-
-
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:5020", "127.0.0.1:1", "127.8.8.8", "[::1]:5020"])
-def test_this_machines_names_are_answered(closed, host):
-    assert closed.request(headers={"Host": host}).status == 200
-
-
 def test_allowed_hosts_are_answered_and_no_others(serve):
     served = serve(lambda text, data: {}, options={"browsers": {"allow_hosts": ["Dogs.example"]}})
     assert served.request(headers={"Host": "dogs.example:80"}).status == 200
@@ -90,6 +67,8 @@ def test_allowed_hosts_are_answered_and_no_others(serve):
 def test_on_every_interface_any_name_is_answered(serve):
     served = serve(lambda text, data: {}, host="0.0.0.0")
     assert served.request(headers={"Host": "any.example"}).status == 200
+    answer = served.request(headers={"Host": "no host"})
+    assert (answer.status, "Host" in answer.json["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize(
