@@ -1,0 +1,54 @@
+"""The bank of hostile requests, but for what granian does otherwise; its page has the same list."""
+
+from __future__ import annotations
+
+import pytest
+from hostile import BANK
+from hostile.judge import broken, different
+from hostile.program import Program
+from hostile.wire import answered, call
+
+EMPTY = "What is no HTTP is a 400 without a body, and headers that are too long or too many are a 431 without one."
+HTTP_2 = "Whoever begins with HTTP/2 is not answered."
+NO_HOST = "A request without a `Host`, and one whose `Host` is not ASCII, is answered."
+TWO_TYPES = "Of two headers `Content-Type` one counts."
+NO_PATH = "A target that is neither a path nor a URL of this server is taken for a path."
+
+DOES_OTHERWISE = {
+    "framing: HTTP/2": HTTP_2,
+    "framing: no host": NO_HOST,
+    "browsers: the host 'é.example'": NO_HOST,
+    "framing: two media types": TWO_TYPES,
+    "targets: the target '/#fragment'": NO_PATH,
+    "targets: the target 'evil.example:443'": NO_PATH,
+    "targets: the target 'ftp://localhost/'": NO_PATH,
+    "targets: the target 'javascript:alert(1)'": NO_PATH,
+    "targets: the target 'index.html'": NO_PATH,
+}
+REASONS = {EMPTY, *DOES_OTHERWISE.values()}
+
+BY_GRANIAN = ("framing", "targets", "browsers")
+"""Groups in which granian refuses before izzati sees the request."""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    with Program(tmp_path_factory.mktemp("hostile"), {}, only=("granian",)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("case", BANK, ids=lambda case: case.id)
+def test_the_callback_gets_what_was_sent_or_the_caller_a_refusal_that_explains(program, case):
+    outcome = call(program.port, case)
+    wrong = broken(case, outcome, program.secrets)
+    if case.id in DOES_OTHERWISE:
+        assert wrong, "granian does no longer otherwise"
+    elif wrong not in ("a 400 that explains nothing", "a 431 that explains nothing") or case.group not in BY_GRANIAN:
+        assert not wrong
+        assert case.group in ("framing", "targets") or not different(case, outcome)
+    assert answered(program.port)
+    assert "Traceback" not in program.new_log()
+
+
+def test_every_case_that_is_said_to_differ_is_in_the_bank():
+    assert DOES_OTHERWISE.keys() <= {case.id for case in BANK}
