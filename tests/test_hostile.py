@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hostile import BANK
 from hostile.judge import broken, different
-from hostile.program import Program
+from hostile.program import Program, echo
 from hostile.wire import answered, call
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    with Program(tmp_path_factory.mktemp("hostile"), {"server": {"head_seconds": 1, "block_seconds": 1}}) as running:
+    patience = {"head_seconds": 1, "block_seconds": 1}
+    with Program(tmp_path_factory.mktemp("hostile"), echo(server=patience)) as running:
         yield running
 
 

@@ -20,11 +20,11 @@ MARKUP = "<script>alert(1)</script>"
 class Sent:
     """What a request says.
 
-    :param text: its fields.
+    :param text: its fields; another value where others hand over what is no object.
     :param files: key, filename and bytes of each.
     """
 
-    text: Mapping[str, Any] = field(default_factory=dict)
+    text: Any = field(default_factory=dict)
     files: tuple[tuple[str, str, bytes], ...] = ()
 
 

@@ -93,4 +93,4 @@ def _differences(case: Case, answer: Answer) -> Iterator[str]:
 
 def _as_json(sent: Sent) -> Any:
     files = [[name, filename, len(data), hashlib.sha256(data).hexdigest()] for name, filename, data in sent.files]
-    return {"text": dict(sent.text), "files": files}
+    return {"text": sent.text, "files": files}

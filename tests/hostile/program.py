@@ -15,7 +15,7 @@ from typing import Any
 
 from hostile.browsers import ALLOWED
 
-__all__ = ["Program"]
+__all__ = ["Program", "echo"]
 
 SECONDS = 20
 
@@ -31,21 +31,32 @@ Backend(echo, only={only!r}, options={options!r}).run("127.0.0.1", 0)
 """
 
 
-class Program:
-    """A Backend in a process of its own.
+def echo(only: tuple[str, ...] = (), **options: Mapping[str, Any]) -> str:
+    """A program whose callback answers with what it got.
 
-    :param options: of plugins, by their names; the names of those that are not built-in are used.
+    :param only: names of installed plugins to use.
+    :param options: of plugins, by their names.
     """
+    options = {"browsers": {"allow_origins": [ALLOWED]}, "logs": {"requests": False}, **options}
+    return _SOURCE.format(only=only, options=options)
 
-    def __init__(self, folder: Path, options: Mapping[str, Mapping[str, Any]], only: tuple[str, ...] = ()) -> None:
+
+class Program:
+    """A program that serves a Backend, in a process of its own. What is left of it ends with the ``with`` block."""
+
+    def __init__(self, folder: Path, source: str) -> None:
         #: what no answer may tell
         self.secrets = (str(folder), sys.prefix, sys.base_prefix, tempfile.gettempdir())
-        options = {"browsers": {"allow_origins": [ALLOWED]}, "logs": {"requests": False}, **options}
         script = folder / "app.py"
-        script.write_text(_SOURCE.format(only=only, options=options), "utf-8")
+        script.write_text(source, "utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("IZZATI_")}
-        self._process = subprocess.Popen(
-            [sys.executable, script], cwd=folder, env=environment, stderr=subprocess.PIPE, start_new_session=True
+        self.process = subprocess.Popen(
+            [sys.executable, script],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         self._lines: list[str] = []
         self._greeted = threading.Event()
@@ -57,8 +68,7 @@ class Program:
         self.port = int(found[1])
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
+        for line in self.process.stderr:
             self._lines.append(line.decode("utf-8", "replace"))
             if line.startswith(b"Ctrl-C"):
                 self._greeted.set()
@@ -73,14 +83,15 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(SECONDS)
+            self.process.wait(SECONDS)
         finally:
             try:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self.process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass  # they have all ended
+            self.process.wait(SECONDS)
             self._reader.join(SECONDS)
-            assert self._process.stderr is not None
-            self._process.stderr.close()
+            self.process.stdout.close()
+            self.process.stderr.close()

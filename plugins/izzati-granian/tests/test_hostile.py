@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hostile import BANK
 from hostile.judge import broken, different
-from hostile.program import Program
+from hostile.program import Program, echo
 from hostile.wire import answered, call
 
 EMPTY = "What is no HTTP is a 400 without a body, and headers that are too long or too many are a 431 without one."
@@ -19,7 +19,6 @@ DOES_OTHERWISE = {
     "framing: no host": NO_HOST,
     "browsers: the host 'é.example'": NO_HOST,
     "framing: two media types": TWO_TYPES,
-    "targets: the target '/#fragment'": NO_PATH,
     "targets: the target 'evil.example:443'": NO_PATH,
     "targets: the target 'ftp://localhost/'": NO_PATH,
     "targets: the target 'javascript:alert(1)'": NO_PATH,
@@ -33,7 +32,7 @@ BY_GRANIAN = ("framing", "targets", "browsers")
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    with Program(tmp_path_factory.mktemp("hostile"), {}, only=("granian",)) as running:
+    with Program(tmp_path_factory.mktemp("hostile"), echo(only=("granian",))) as running:
         yield running
 
 
