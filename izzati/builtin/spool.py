@@ -9,11 +9,15 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from izzati import BLOCK, Request, Sink, Storage, StoredFile, Upload, UploadedFile, safe_filename
+from izzati import Listen, Request, Sink, Storage, StoredFile, Upload, UploadedFile, hookimpl, safe_filename
+from izzati.builtin.temporary import DiskFile, sweep
+
+if TYPE_CHECKING:
+    from izzati import Backend
 
 __all__ = ["Spool"]
 
@@ -40,6 +44,10 @@ class Spool(Storage):
         if not os.path.isdir(self._folder):
             raise ValueError(f"spool: folder={self._folder!r} is not a folder")
 
+    @hookimpl
+    def izzati_startup(self, backend: Backend, listen: Listen) -> None:
+        sweep(self._folder)
+
     def sink(self, upload: Upload, request: Request) -> Sink:
         budget = request.state.setdefault("spool", _Budget(self._memory))
         return _SpoolSink(self._folder, budget)
@@ -54,29 +62,21 @@ class Spool(Storage):
         if not location:
             raise ValueError("save() needs a path, a folder or a URL, not an empty one")
         target = _path(location)
-        reserved = os.path.isdir(target)
-        if not reserved and location.endswith(("/", os.sep)):
+        is_folder = os.path.isdir(target)
+        if not is_folder and location.endswith(("/", os.sep)):
             raise FileNotFoundError(errno.ENOENT, "the folder to save in does not exist", location)
-        if reserved:
-            target = _reserve(target, safe_filename(file.filename))
-        try:
-            self._place(file, target)
-        except BaseException:
-            if reserved:
-                os.unlink(target)
-            raise
-        return target
-
-    def _place(self, file: UploadedFile, target: str) -> None:
-        """Give the file its name in one step, so that nobody ever sees half of it. A link there is replaced."""
-        beside = os.path.join(os.path.dirname(target), f".{os.urandom(8).hex()}.part")
+        # It gets its name in one step, so that nobody ever sees half of it. A link there is replaced.
+        beside = os.path.join(target if is_folder else os.path.dirname(target), f".{os.urandom(8).hex()}.part")
         try:
             if not (isinstance(file.sink, _SpoolSink) and file.sink.link(beside)):
                 _copy(file.sink, beside)
+            if is_folder:
+                return _move_into(target, safe_filename(file.filename), beside)
             os.replace(beside, target)
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(beside)
+        return target
 
 
 class _Budget:
@@ -91,7 +91,7 @@ class _SpoolSink(Sink):
         self._folder = folder
         self._budget = budget
         self._stream: IO[bytes] = io.BytesIO()
-        self._disk: _DiskFile | None = None
+        self._disk: DiskFile | None = None
 
     def write(self, data: bytes) -> None:
         if self._disk is None:
@@ -126,69 +126,9 @@ class _SpoolSink(Sink):
         assert isinstance(self._stream, io.BytesIO)
         held = self._stream.getvalue()
         self._budget.left += len(held)
-        self._disk = _DiskFile.anonymous(self._folder) or _DiskFile.named(self._folder)
+        self._disk = DiskFile.anonymous(self._folder) or DiskFile.named(self._folder)
         self._stream = self._disk.stream
         self._stream.write(held)
-
-
-class _DiskFile:
-    """A temporary file: without a name where Linux can (nothing is left even after a crash), else with one."""
-
-    def __init__(self, descriptor: int, path: str | None) -> None:
-        self.stream = io.BufferedRandom(io.FileIO(descriptor, "w+"), BLOCK)
-        self._path = path
-        self._linked = False
-
-    @classmethod
-    def anonymous(cls, folder: str) -> _DiskFile | None:
-        flag: int | None = getattr(os, "O_TMPFILE", None)
-        if flag is None:
-            return None
-        try:
-            # The mode is what save() will show, less the umask, which the kernel takes off without our asking for it.
-            return cls(os.open(folder, flag | os.O_RDWR, 0o666), None)
-        except OSError as error:
-            if error.errno in (errno.EISDIR, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                return None  # a kernel or file system without such files
-            raise
-
-    @classmethod
-    def named(cls, folder: str) -> _DiskFile:
-        # The folder is its owner's alone, so the file can have the permissions that save() will show.
-        own = tempfile.mkdtemp(prefix="izzati-", dir=folder)
-        path = os.path.join(own, "upload")
-        try:
-            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
-            return cls(os.open(path, flags, 0o666), path)
-        except OSError:
-            os.rmdir(own)
-            raise
-
-    def reopen(self) -> IO[bytes]:
-        return open(self._path or self._proc, "rb")
-
-    def link(self, target: str) -> bool:
-        if self._linked:
-            return False  # a second name of one file would change with the first
-        try:
-            if self._path is None:
-                # A source directory makes Python pass AT_SYMLINK_FOLLOW, without which this would link the link.
-                os.link(self._proc, target, src_dir_fd=self.stream.fileno(), follow_symlinks=True)
-            else:
-                os.link(self._path, target)
-        except OSError:
-            return False  # another file system, or one without links: the copy will work or say why not
-        self._linked = True
-        return True
-
-    def remove(self) -> None:
-        self.stream.raw.close()  # what is still buffered is not wanted, and a full disk would not take it
-        if self._path is not None:
-            shutil.rmtree(os.path.dirname(self._path))
-
-    @property
-    def _proc(self) -> str:
-        return f"/proc/self/fd/{self.stream.fileno()}"
 
 
 def _path(location: str) -> str:
@@ -196,6 +136,17 @@ def _path(location: str) -> str:
     if location[:7].lower() == "file://":
         return url2pathname(urlsplit(location).path)
     return location
+
+
+def _move_into(folder: str, name: str, source: str) -> str:
+    """Move a file into a folder under a name that nothing there had before, and return its path."""
+    path = _reserve(folder, name)
+    try:
+        os.replace(source, path)
+    except BaseException:
+        os.unlink(path)
+        raise
+    return path
 
 
 def _reserve(folder: str, name: str) -> str:
@@ -213,5 +164,16 @@ def _reserve(folder: str, name: str) -> str:
 
 
 def _copy(sink: Sink, target: str) -> None:
-    with sink.open() as source, open(target, "xb") as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+    """Copy to a file that gets its name when it is whole, where the system can: a server that is killed leaves none."""
+    copy = DiskFile.anonymous(os.path.dirname(target) or os.curdir)
+    if copy is not None:
+        try:
+            with sink.open() as source:
+                shutil.copyfileobj(source, copy.stream, 1 << 20)
+            copy.stream.flush()
+            if copy.link(target):
+                return
+        finally:
+            copy.remove()
+    with sink.open() as source, open(target, "xb") as named:
+        shutil.copyfileobj(source, named, 1 << 20)

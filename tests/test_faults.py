@@ -1,0 +1,185 @@
+"""Faults that really happen to a program that serves: it is killed, runs out of descriptors, waits for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack
+
+import pytest
+from helpers import SECONDS, within
+from hostile.cases import head, multipart, post, upload
+from hostile.program import Program, echo
+from hostile.wire import answered
+
+from izzati.testing import read_answer
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process has open is read from /proc")
+
+HALF = post(b"x" * 3_000_000, "image/png", length=6_000_000)
+NAMED = "import os\ndel os.O_TMPFILE\n"
+"""What makes any system one whose temporary files have names."""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """``start(source)`` starts a program, which ends with the test."""
+    with ExitStack() as stack:
+        yield lambda source: stack.enter_context(Program(tmp_path, source))
+
+
+def connect(program):
+    return socket.create_connection(("127.0.0.1", program.port), SECONDS)
+
+
+def ask(program, data):
+    with connect(program) as sock:
+        sock.sendall(data)
+        return read_answer(sock)
+
+
+def files_of(program, folder):
+    """What the process has open in a folder, whether or not it has a name."""
+    descriptors = f"/proc/{program.process.pid}/fd"
+    return [name for name in map(os.readlink, os.scandir(descriptors)) if name.startswith(str(folder))]
+
+
+@pytest.mark.parametrize("before", ["", NAMED], ids=["anonymous", "named"])
+def test_of_uploads_to_a_server_that_is_killed_nothing_is_left_once_it_serves_again(start, tmp_path, before):
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    source = before + echo(spool={"folder": str(folder)})
+    program, other = start(source), start(source)
+    with connect(program) as sock, connect(other) as another:
+        sock.sendall(HALF)
+        another.sendall(HALF)
+        assert within(SECONDS, lambda: files_of(program, folder) and files_of(other, folder))
+        program.process.kill()
+        program.process.wait(SECONDS)
+        start(source)
+        # What another program is still receiving stays.
+        assert len(list(folder.iterdir())) == bool(before)
+        another.sendall(b"x" * 3_000_000)
+        assert read_answer(another).json["files"][0][2] == 6_000_000
+    assert within(SECONDS, lambda: list(folder.iterdir()) == [])
+
+
+SAVING = """
+import io
+import time
+from izzati import Backend, Sink, hookimpl
+
+class Endless(io.RawIOBase):
+    def readable(self):
+        return True
+    def readinto(self, buffer):
+        print("reads", flush=True)
+        buffer[:1] = b"x"
+        return 1
+
+class Elsewhere(Sink):
+    def write(self, data): pass
+    def commit(self): pass
+    def abort(self): pass
+    def open(self): return Endless()
+
+class Store:
+    @hookimpl
+    def izzati_store(self): return Elsewhere()
+
+Backend(lambda text, data: data[0].save("saved"), plugins=[Store()], only=()).run("127.0.0.1", 0)
+"""
+
+
+def test_a_server_that_is_killed_while_it_saves_leaves_no_part_of_a_file(start, tmp_path):
+    (tmp_path / "saved").mkdir()
+    program = start(SAVING)
+    with connect(program) as sock:
+        sock.sendall(post(multipart(upload("x")), "multipart/form-data; boundary=limit"))
+        assert program.process.stdout.readline() == b"reads\n"
+        program.process.kill()
+        program.process.wait(SECONDS)
+    assert list((tmp_path / "saved").iterdir()) == []
+
+
+def test_a_server_without_descriptors_answers_again_when_it_has_some_and_leaves_nothing(start, tmp_path):
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(spool={"folder": str(folder)}))
+    callers = [connect(program) for _ in range(100)]
+    try:
+        for sock in callers:
+            sock.sendall(HALF[:2_000_000] if callers.index(sock) % 2 else HALF[:60])
+        assert within(SECONDS, lambda: len(os.listdir(f"/proc/{program.process.pid}/fd")) >= 59)
+    finally:
+        for sock in callers:
+            sock.close()
+    assert within(SECONDS, lambda: answered(program.port))
+    assert within(SECONDS, lambda: files_of(program, folder) == [])
+    assert within(SECONDS, lambda: len(os.listdir(f"/proc/{program.process.pid}/fd")) < 40)
+    assert "Traceback" not in program.new_log()
+
+
+STUCK = """
+import threading
+from izzati import Backend, Limits
+
+def stuck(text, data):
+    print("stuck", flush=True)
+    threading.Event().wait()
+
+callbacks = {{"/": lambda text, data: "well", "/stuck": stuck}}
+options = {{"server": {{"threads": 4, "grace_seconds": 0.5}}}}
+Backend(callbacks, limits=Limits(seconds={seconds}), options=options, only=()).run("127.0.0.1", 0)
+"""
+
+
+def test_callbacks_that_never_return_keep_nobody_from_an_answer_if_there_is_a_limit(start):
+    program = start(STUCK.format(seconds=0.1))
+    callers = [connect(program) for _ in range(12)]
+    for sock in callers:
+        sock.sendall(head("Content-Length: 0", target="/stuck"))
+    assert [read_answer(sock).status for sock in callers] == [503] * 12
+    assert ask(program, head("Content-Length: 0")).json == "well"
+    for sock in callers:
+        sock.close()
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(SECONDS) == 0
+
+
+def test_callbacks_that_never_return_keep_a_program_from_ending_for_the_grace_only(start):
+    program = start(STUCK.format(seconds=None))
+    callers = [connect(program) for _ in range(3)]
+    for sock in callers:
+        sock.sendall(head("Content-Length: 0", target="/stuck"))
+        assert program.process.stdout.readline() == b"stuck\n"
+    assert ask(program, head("Content-Length: 0")).json == "well"
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(SECONDS) == 0
+    for sock in callers:
+        assert sock.recv(1) == b""
+        sock.close()
+    assert re.search("still under way after 0.5 seconds", program.new_log())
+
+
+def test_fifty_heads_that_trickle_are_each_told_so_in_time_and_hold_up_nobody(start):
+    """Each byte comes in time, and the whole of them never would."""
+    program = start(echo(server={"head_seconds": 0.5}))
+    slow = [connect(program) for _ in range(50)]
+    try:
+        deadline = time.monotonic() + 0.4
+        request = iter(head("Content-Length: 0", "X: " + "x" * 10_000))
+        while time.monotonic() < deadline:
+            letter = bytes([next(request)])
+            for sock in slow:
+                sock.sendall(letter)
+            assert answered(program.port)
+        assert [read_answer(sock).status for sock in slow] == [408] * 50
+    finally:
+        for sock in slow:
+            sock.close()
