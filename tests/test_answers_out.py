@@ -220,6 +220,13 @@ class TestFiles:
         assert answer.body == photo
         assert answer.headers["Content-Disposition"] == "attachment"
 
+    def test_a_page_that_was_uploaded_runs_no_script_when_it_is_returned(self, serve, path):
+        served = serve(lambda text, data: data[0] if data else path)
+        answer = served.request(b"<script>alert(1)</script>", {"Content-Type": "text/html"})
+        assert answer.headers["Content-Security-Policy"] == "sandbox"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert served.request().headers["Content-Security-Policy"] is None
+
     def test_a_missing_file_is_a_500_that_only_the_log_explains(self, serve, caplog, tmp_path):
         missing = tmp_path / "missing.png"
         answer = serve(lambda text, data: file_return(missing)).request()

@@ -60,6 +60,9 @@ def _file_response(reply: FileReply, request: Request) -> Response:
     disposition = _disposition(name, reply.download)
     if disposition:
         response.headers["Content-Disposition"] = disposition
+    if isinstance(reply.source, UploadedFile):
+        # A page that a stranger sent would otherwise run as one of this server.
+        response.headers["Content-Security-Policy"] = "sandbox"
     if file.size is not None:
         response.content_length = file.size
     if file.modified is not None:
