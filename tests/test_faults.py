@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from helpers import SECONDS, within
@@ -44,8 +45,11 @@ def ask(program, data):
 
 def files_of(program, folder):
     """What the process has open in a folder, whether or not it has a name."""
-    descriptors = f"/proc/{program.process.pid}/fd"
-    return [name for name in map(os.readlink, os.scandir(descriptors)) if name.startswith(str(folder))]
+    names = []
+    for descriptor in Path(f"/proc/{program.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it may have been closed since
+            names.append(os.readlink(descriptor))
+    return [name for name in names if name.startswith(str(folder))]
 
 
 @pytest.mark.parametrize("before", ["", NAMED], ids=["anonymous", "named"])

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,16 @@ class TestSave:
         for _ in range(12):
             assert saver.request(body, named("x" * 4000)).status == 200
         assert len(list(saver.location.iterdir())) == 12
+
+    def test_callers_that_save_one_name_at_once_get_a_file_each(self, saver, tmp_path, body):
+        target = tmp_path / "photos"
+        target.mkdir()
+        saver.location = target
+        bodies = [body + bytes([number]) for number in range(12)]
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda sent: saver.request(sent, named("rex.jpg")).json[0], bodies))
+        assert [Path(path).read_bytes() for (path,) in answers] == bodies
+        assert len(list(target.iterdir())) == 12
 
     def test_an_empty_location_is_refused(self, saver, body, caplog):
         saver.location = ""
