@@ -39,6 +39,7 @@ _DATA = frozenset(
         "application/vnd.apache.thrift.binary",
     }
 )
+_LONG = 512
 _DATA_SUFFIXES = frozenset({"json", "msgpack", "cbor", "cbor-seq", "protobuf", "yaml"})
 
 
@@ -57,7 +58,7 @@ class Codecs:
     def __init__(self, readers: Mapping[str, str], writers: Mapping[str, str]) -> None:
         self.readers = readers
         self.writers = writers
-        self.choose = lru_cache(maxsize=256)(self._choose)
+        self._known = lru_cache(maxsize=256)(self._choose)
 
     def reads(self, media_type: str) -> bool:
         """True if a plugin reads this media type."""
@@ -77,12 +78,17 @@ class Codecs:
             readable=dict(self.readers),
         )
 
-    def _choose(self, accept: str, body_type: str) -> str:
+    def choose(self, accept: str, body_type: str) -> str:
         """The media type of an answer: the best for ``Accept``, else the body's codec's, else JSON.
 
         :param accept: the header, or the empty string.
         :param body_type: the media type of the request's body.
         """
+        # Not every one is remembered: a caller may send many, each as long as a whole head.
+        choose = self._known if len(accept) + len(body_type) <= _LONG else self._choose
+        return choose(accept, body_type)
+
+    def _choose(self, accept: str, body_type: str) -> str:
         writers = list(self.writers)
         if not writers:
             raise RuntimeError("no plugin writes any media type: json is blocked, and no other codec is used")

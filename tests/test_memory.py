@@ -149,3 +149,17 @@ def test_nothing_is_left_of_long_names_that_callers_have_for_headers(serve):
         assert tracemalloc.get_traced_memory()[0] < 500_000
     finally:
         tracemalloc.stop()
+
+
+def test_nothing_is_left_of_long_preferences_that_callers_have(serve):
+    served = serve(answer)
+    sent = b"POST / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json;a%02d%s\r\nContent-Length: 0\r\n\r\n"
+    assert served.raw(sent % (0, b"")).status == 200
+    tracemalloc.start()
+    try:
+        assert {served.raw(sent % (number, b"a" * 60_000)).status for number in range(20)} == {200}
+        served.stop()
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
