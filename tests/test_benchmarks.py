@@ -54,3 +54,26 @@ def test_the_serving_benchmark_prints_a_table_for_each_task():
     for _, *rows in tables:
         for row in rows:
             assert all(float(figure.replace(",", "")) >= 0 for figure in row[28:].split())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_short_soak_leaves_no_descriptor_and_no_file_and_everybody_is_answered():
+    command = [sys.executable, "-W", "error", BENCHMARKS / "soak.py", "--seconds", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
+    head, *rows, last = done.stdout.splitlines()
+    assert head.split() == ["seconds", "requests", "MB", "descriptors"]
+    assert len(rows) == 4
+    # How much memory it grew by tells nothing as long as it is getting warm.
+    left = r"left: 0 descriptors, 0 files; grown by .* MB; 0 not answered, 0 tracebacks in the log"
+    assert re.fullmatch(left, last), last
+
+
+def test_the_hostile_comparison_prints_in_how_many_cases_the_rule_was_kept():
+    few = ["--only", "izzati", "--every", "100"]
+    command = [sys.executable, "-W", "error", BENCHMARKS / "hostile_comparison.py", *few]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split()[-2:] == ["of", "izzati"]
+    assert rows[-1].split() == ["all", "10", "10"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -195,11 +196,12 @@ def accepts(port: int) -> bool:
 
 def addressed(data: bytes, paths: Sequence[tuple[str, str]]) -> bytes:
     """The same request, sent where its media type is taken."""
-    kind = data.partition(b"\r\n\r\n")[0].lower()
-    for media_type, path in paths:
-        if b"content-type: " + media_type.encode() in kind:
-            return data.replace(b"POST / ", f"POST {path} ".encode())
-    return data
+
+    def address(match: re.Match[bytes]) -> bytes:
+        kinds = [path for media_type, path in paths if b"content-type: " + media_type.encode() in match[0].lower()]
+        return b"POST %b %b" % (kinds[0].encode() if kinds else b"/", match[1])
+
+    return re.sub(rb"POST / (HTTP/1\.1\r\n.*?\r\n\r\n)", address, data, flags=re.DOTALL) if paths else data
 
 
 def attack(port: int, contestant: Contestant, cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
