@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -165,10 +165,11 @@ def serving(contestant: Contestant, folder: Path) -> Iterator[int]:
         port = probe.getsockname()[1]
     (folder / "app.py").write_text(contestant.source.replace("PORT", str(port)))
     program, *arguments = (word.replace("PORT", str(port)) for word in contestant.command)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IZZATI_")}
     process = subprocess.Popen(
         [programs / program, *arguments],
         cwd=folder,
-        env={**os.environ, "HOME": str(folder)},
+        env={**inherited, "HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -182,7 +183,8 @@ def serving(contestant: Contestant, folder: Path) -> Iterator[int]:
             time.sleep(0.05)
         yield port
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

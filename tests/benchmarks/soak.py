@@ -98,7 +98,7 @@ def main() -> int:
             deadline = time.monotonic() + 10
             while descriptors(pid) > before and time.monotonic() < deadline:
                 time.sleep(0.1)
-            left = descriptors(pid) - before
+            left = max(0, descriptors(pid) - before)  # before, the first request may have had one
             growth = max(levels[1:]) - levels[0]
             traces = program.new_log().count("Traceback")
             print(
