@@ -70,7 +70,7 @@ def test_a_short_soak_leaves_no_descriptor_and_no_file_and_everybody_is_answered
 
 
 def test_the_hostile_comparison_prints_in_how_many_cases_the_rule_was_kept():
-    few = ["--only", "izzati", "--every", "100"]
+    few = ["--here", "--only", "izzati", "--every", "100"]
     command = [sys.executable, "-W", "error", BENCHMARKS / "hostile_comparison.py", *few]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,7 @@ def echo(text, data):
     files = [[file.name, file.filename, file.size, hashlib.sha256(file.read()).hexdigest()] for file in data]
     return {"text": text, "files": files}
 
-Backend(echo, options={"browsers": {"allow_origins": ["https://app.example"]}}).run("127.0.0.1", PORT)
+Backend(echo, options={"browsers": {"allow_origins": ["https://app.example"]}}, only=[]).run("127.0.0.1", PORT)
 """
 # Its README: the callback gets a dict and a list of Werkzeug's files, and returns a dict.
 IZZATI_1 = """
@@ -152,14 +152,18 @@ CONTESTANTS = {
 }
 
 
-@contextmanager
-def serving(contestant: Contestant, folder: Path) -> Iterator[int]:
-    """Its port, while it serves."""
-    environment = folder / "environment"
-    programs = environment / ("Scripts" if os.name == "nt" else "bin")
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+def installed(packages: Sequence[str], folder: Path) -> Path:
+    """The folder with the programs of an environment that has these packages."""
+    programs = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
+    subprocess.run([sys.executable, "-m", "venv", programs.parent], check=True)
     pip = [programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([*pip, *contestant.packages], check=True)
+    subprocess.run([*pip, *packages], check=True)
+    return programs
+
+
+@contextmanager
+def serving(contestant: Contestant, folder: Path, programs: Path) -> Iterator[int]:
+    """Its port, while it serves."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -222,17 +226,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--every", type=int, default=1, help="take only every so many-th case")
+    parser.add_argument("--here", action="store_true", help="use what is installed beside this Python")
     parser.add_argument("--why", action="store_true", help="print what broke the rule")
     options = parser.parse_args()
     cases = BANK[:: options.every]
     kept: dict[str, Counter[str]] = {}
     for name in options.only:
         kept[name] = Counter()
-        with tempfile.TemporaryDirectory() as folder, serving(CONTESTANTS[name], Path(folder)) as port:
-            for case, wrong in attack(port, CONTESTANTS[name], cases):
-                kept[name][case.group] += not wrong
-                if wrong and options.why:
-                    print(f"{name}: {case.id}: {wrong}", file=sys.stderr)
+        contestant = CONTESTANTS[name]
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            programs = Path(sys.executable).parent if options.here else installed(contestant.packages, folder)
+            with serving(contestant, folder, programs) as port:
+                for case, wrong in attack(port, contestant, cases):
+                    kept[name][case.group] += not wrong
+                    if wrong and options.why:
+                        print(f"{name}: {case.id}: {wrong}", file=sys.stderr)
     print("cases in which the rule was kept".ljust(34), "".join(f"{name:>14}" for name in ["of", *kept]))
     groups = Counter(case.group for case in cases)
     for group, count in [*groups.items(), ("all", groups.total())]:
