@@ -188,6 +188,11 @@ PROTOCOL_ERRORS = {
     "a length beside chunks": head("Transfer-Encoding: chunked", length=3) + b"0\r\n\r\n",
     "an unknown transfer coding": b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
     "a target that is no path": b"POST example:80 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "a URL without a host": b"POST http:// HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "a URL with a bad port": b"POST http://localhost:x/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "a URL with a user": b"POST http://ann@localhost/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "an asterisk": b"POST * HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "chunks in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a broken address": b"POST http://[ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "two media types": head("Content-Type: text/plain", "Content-Type: application/json", length=0),
@@ -214,12 +219,25 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(recorder, case):
     assert recorder.request().status == 200
 
 
-@pytest.mark.parametrize("chunk", [b"0x3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"\r\nabc"])
+BAD_CHUNKS = (
+    *(b"0x3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"\r\nabc"),
+    *(b"3\nabc\n0\n\n", b"3\rabc\r0"),  # the ends of their lines are none, and no other would come
+)
+
+
+@pytest.mark.parametrize("chunk", BAD_CHUNKS)
 def test_a_bad_chunk_is_a_400(recorder, chunk):
     start = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
     answer = recorder.raw(start + chunk)
     assert (answer.status, answer.headers["Connection"]) == (400, "close")
     assert recorder.calls == []
+
+
+def test_the_host_of_a_whole_url_counts_and_not_the_header(serve):
+    served = serve(lambda text, data: "yes", options={"browsers": {"allow_hosts": ["izzati.example"]}})
+    target = b"POST http://%s/ HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n"
+    assert served.raw(target % (b"izzati.example:80", b"elsewhere")).json == "yes"
+    assert served.raw(target % (b"elsewhere", b"izzati.example")).status == 403
 
 
 @pytest.mark.parametrize("ending", [b"", b"\r\nContent-Length: 0\r\n\r\n"])

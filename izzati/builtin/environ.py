@@ -44,10 +44,11 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
     version = request.http_version.decode("ascii")
     if not version.startswith("1."):
         raise Problem(505, f"The request is HTTP/{version}, and this server speaks HTTP/1.1. Send that.")
-    path, query = _split_target(request.target.decode("ascii"))
+    method = request.method.decode("ascii")
+    path, query, host = _split_target(request.target.decode("ascii"), method)
     environ = {
         **connection,
-        "REQUEST_METHOD": request.method.decode("ascii"),
+        "REQUEST_METHOD": method,
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
         "QUERY_STRING": query,
         "SERVER_PROTOCOL": f"HTTP/{version}",
@@ -63,7 +64,11 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
                 raise Problem(400, "The request has two different headers Content-Type. Send one.")
             continue
         environ[key] = f"{environ[key]},{value}" if key in environ else value
+    if host is not None:
+        environ["HTTP_HOST"] = host
     chunked = "HTTP_TRANSFER_ENCODING" in environ
+    if chunked and version == "1.0":
+        raise Problem(400, "HTTP/1.0 has no Transfer-Encoding. Send HTTP/1.1, or a Content-Length.")
     if chunked and "CONTENT_LENGTH" in environ:
         # A proxy in front may believe the other one, and see a second request where there is none (RFC 9112 §6.1).
         raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
@@ -82,17 +87,21 @@ _LONG = 64
 """Bytes of a header's name from which on it is not remembered: a caller may send many, each as long as a whole head."""
 
 
-def _split_target(target: str) -> tuple[str, str]:
-    """Path and query of a request's target (RFC 9112 §3.2): a path, a whole URL, or ``*``."""
-    if target == "*":
-        return "/", ""
-    path, _, query = target.partition("?")
-    if not path.startswith("/"):
-        try:
-            parts = urlsplit(path)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https"):
-            raise Problem(400, "The request's target is neither a path nor a URL.")
-        path = parts.path or "/"
-    return path, query
+def _split_target(target: str, method: str) -> tuple[str, str, str | None]:
+    """Path and query of a request's target (RFC 9112 §3.2), and the host that it names, which counts more than Host.
+
+    A target is a path, a whole URL, or for OPTIONS ``*``.
+    """
+    if target == "*" and method == "OPTIONS":
+        return "/", "", None
+    before, _, query = target.partition("?")
+    if before.startswith("/"):
+        return before, query, None
+    try:
+        parts = urlsplit(before)
+        usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Problem(400, "The request's target is neither a path nor a URL of a host.")
+    return parts.path or "/", query, parts.netloc

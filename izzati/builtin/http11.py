@@ -49,6 +49,9 @@ _LINGER = 0.001
 _LINE_END = b"\r\n"
 """Means nothing before a request (RFC 9112, section 2.2): small devices send one behind a body."""
 
+_STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+"""An end of a line that is none."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MIGHT_SWITCH = h11.MIGHT_SWITCH_PROTOCOL  # type: ignore[attr-defined]  # its documentation has it, its __all__ not
 _UNREAD = (h11.SEND_BODY, h11.ERROR)
@@ -285,7 +288,7 @@ class Connection:
 
     def _next_event(self) -> Any:
         try:
-            return self._http.next_event()
+            event = self._http.next_event()
         except h11.RemoteProtocolError as error:
             error.with_traceback(None)  # h11's last frame holds the error in turn
             if error.error_status_hint == 431:
@@ -294,6 +297,10 @@ class Connection:
             raise Problem(
                 error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {reason}. Use an HTTP library."
             ) from error
+        # What h11 holds back of a body is the frame of a chunk. It would wait for the line's true end for ever.
+        if event is h11.NEED_DATA and self._request is not None and _STRAY.search(self._http.trailing_data[0]):
+            raise Problem(400, "A chunk of the body has a line that does not end with CR LF. Use an HTTP library.")
+        return event
 
     def next_data(self) -> bytes | bytearray:
         """The next bytes of the request's body; empty at its end.
