@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from izzati.backend import Backend
 from izzati.background import background
 from izzati.body import BLOCK, Body
+from izzati.callbacks import Callback
 from izzati.claims import Claims
 from izzati.codecs import Codec
 from izzati.config import Secret
@@ -46,6 +47,7 @@ __all__ = [
     "BackgroundOptions",
     "Body",
     "Call",
+    "Callback",
     "CallbackError",
     "Claims",
     "Codec",

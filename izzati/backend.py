@@ -106,15 +106,19 @@ class Backend:
         self.queue: Queue | None = None
         essentials = ("q", "text", "data") if background else ("text", "data")
         functions = callback if isinstance(callback, Mapping) else {"/": callback}
-        #: path to callback
+        #: path, which is a Werkzeug rule, to callback
         self.callbacks = {
             path: Callback(function, essentials, self._args, self._kwargs) for path, function in functions.items()
         }
         settings = Settings({} if options is None else options)
         selection = Selection.of(block=block, only=only, require=require, order=order)
         self.plugins = Plugins(plugins, settings, selection, strict=strict)
+        #: what one request may ask for
         self.limits = limits or Limits(**{each.name: each.value for each in settings.options("limits", Limits)})
+        #: what its plugins read and write
         self.codecs = Codecs(self.plugins.readers, self.plugins.writers)
+        #: a ``WWW-Authenticate`` value for each way in which callers may say who they are (RFC 9110 §11.6.1)
+        self.challenges = tuple(self.plugins.challenges)
         self._hooks = self.plugins.hooks
         self._guarded = bool(self.plugins.identify or self.plugins.broken_guards)
         routes = [Route(path, partial(self._run, its), methods=("POST",)) for path, its in self.callbacks.items()]
@@ -152,11 +156,10 @@ class Backend:
             raise Problem(503, "This server cannot tell who may call it. Its owner finds the reason in its log.")
         identity: Identity | None = self._hooks.izzati_identify(request)
         if identity is None and self.plugins.identify:
-            challenges = self.plugins.challenges
             raise Problem(
                 401,
                 "This server answers only callers that say who they are. Send credentials.",
-                headers={"WWW-Authenticate": ", ".join(challenges)} if challenges else None,
+                headers={"WWW-Authenticate": ", ".join(self.challenges)} if self.challenges else None,
             )
         return identity
 

@@ -1,9 +1,10 @@
-"""A user's function: whether it can take what it will be given, and whether it asks for the request."""
+"""A user's function: whether it can take what it will be given, whether it asks for the request, what it is for."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from izzati.errors import CallbackError
@@ -12,7 +13,7 @@ __all__ = ["Callback", "name_of", "require_signature"]
 
 
 class Callback:
-    """A function that the Backend calls as ``function(text, data, *args, **kwargs)``.
+    """A function that the Backend calls as ``function(text, data, *args, **kwargs)``; ``backend.callbacks`` has them.
 
     :param essentials: the names of what comes first: ``("text", "data")``, with a queue ``("q", "text", "data")``.
     :raises CallbackError: if it cannot be called so; the message has the signature that it needs.
@@ -27,11 +28,19 @@ class Callback:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> None:
+        #: what is called
         self.function = function
+        #: its own name; ``"callback"`` for a lambda
         self.name = name_of(function)
+        #: True if it declares a keyword-only ``request``
         self.wants_request = "request" not in kwargs and _has_keyword_only(function, "request")
         given = {**kwargs, "request": None} if self.wants_request else kwargs
         require_signature(function, essentials, args, given)
+
+    @property
+    def description(self) -> str:
+        """Its docstring, without indentation; empty if it has none."""
+        return inspect.getdoc(_innermost(self.function)) or ""
 
 
 def require_signature(
@@ -63,8 +72,13 @@ def require_signature(
 
 def name_of(function: Callable[..., Any]) -> str:
     """What a message calls the function."""
-    name: str = getattr(function, "__name__", type(function).__name__)
+    name: str = getattr(_innermost(function), "__name__", type(function).__name__)
     return "callback" if name == "<lambda>" else name
+
+
+def _innermost(function: Any) -> Any:
+    """What a ``functools.partial`` calls in the end: of itself it has no name, and a docstring about partials."""
+    return _innermost(function.func) if isinstance(function, partial) else function
 
 
 def _has_keyword_only(function: Callable[..., Any], name: str) -> bool:

@@ -45,7 +45,8 @@ def izzati_routes(backend: Backend) -> Iterable[Route]:
 
     When: once, while the Backend is made. All are asked. Routes are behind identification unless ``public``.
 
-    :param backend: the Backend that is being made.
+    :param backend: the Backend that is being made. What it serves is in its ``callbacks``, ``codecs``, ``limits`` and
+        ``challenges``.
     """
     raise NotImplementedError
 

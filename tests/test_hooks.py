@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from izzati import (
     Claims,
     Content,
     Identity,
+    Limits,
     Problem,
     Reply,
     Route,
@@ -76,6 +78,48 @@ def test_izzati_routes(serve):
     assert served.request(method="GET", path="/hello/Rex").body == b"hello Rex"
     assert served.request(method="PUT", path="/open").body == b"open"
     assert served.request().json == "called"
+
+
+def test_a_plugin_learns_from_the_backend_what_it_serves():
+    def caption(model, text, data, size):
+        """Say what is on a photo.
+
+        In one sentence.
+        """
+
+    learned = {}
+
+    def izzati_routes(backend):
+        learned["functions"] = {path: (each.name, each.description) for path, each in backend.callbacks.items()}
+        learned["asks for the request"] = [path for path, each in backend.callbacks.items() if each.wants_request]
+        learned["reads"], learned["writes"] = dict(backend.codecs.readers), dict(backend.codecs.writers)
+        learned["limit"], learned["challenges"] = backend.limits.parts, backend.challenges
+        return []
+
+    claims = Claims(reads=("text/x-pair",), challenges=('Pair realm="a"', "Other"))
+    functions = {
+        "/": lambda text, data, *, request: {},
+        "/caption/<name>": partial(partial(caption, "model"), size=3),
+    }
+    hooks = plugin(izzati_routes=izzati_routes, izzati_claims=lambda: claims)
+    Backend(functions, plugins=[hooks], limits=Limits(parts=7), only=[])
+    assert learned == {
+        "functions": {
+            "/": ("callback", ""),
+            "/caption/<name>": ("caption", "Say what is on a photo.\n\nIn one sentence."),
+        },
+        "asks for the request": ["/"],
+        "reads": {
+            "text/x-pair": "Plugin",
+            "application/x-www-form-urlencoded": "forms",
+            "multipart/form-data": "forms",
+            "application/json": "json",
+            "*+json": "json",
+        },
+        "writes": {"application/json": "json"},
+        "limit": 7,
+        "challenges": ('Pair realm="a"', "Other"),
+    }
 
 
 def test_izzati_startup(serve):
