@@ -22,6 +22,7 @@ PROGRAM = """
 import gc
 from izzati import Backend
 
+PLUGINS = ["auth", "msgpack", "page", "storage"]
 # What only the garbage collector finds stays for long, and is growth here.
 gc.disable()
 
@@ -30,7 +31,7 @@ def callback(text, data, *, request):
         raise RuntimeError("a defect")
     return data[0] if data else {"hello": request.identity.name, **text}
 
-Backend(callback, only=["auth", "msgpack", "storage"], require=["auth", "msgpack", "storage"]).run("127.0.0.1", 0)
+Backend(callback, only=PLUGINS, require=PLUGINS).run("127.0.0.1", 0)
 """
 TOKEN = {"Authorization": "Bearer anns-token"}
 JSON = {"Content-Type": "application/json"}
