@@ -924,11 +924,11 @@ class TestExplain:
         assert [step for step, _ in steps(text)][:7] == [
             "admit browsers",
             "read forms",
+            "  store spool",
+            "  store spool",
+            "  store spool",
             "  decode json",
             "  decode json",
-            "  store spool",
-            "  store spool",
-            "  store spool",
         ]
         assert ("read forms", "answered text {'nested': {'a': [1, None]}, 'é': 'ü'} and 3 files") in steps(text)
         assert json.loads(text.splitlines()[-1]) == {
