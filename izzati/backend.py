@@ -175,9 +175,9 @@ class Backend:
         return self.render(result, request)
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
-        query = request.query if request.environ.get("QUERY_STRING") else {}
-        if request.body.empty:
-            return {**query, **request.variables}, []
+        others = {**request.query, **request.variables} if request.environ.get("QUERY_STRING") else request.variables
+        if request.body.length == 0:
+            return dict(others), []
         try:
             content: Content | None = self._hooks.izzati_read(request)
             if content is None:
@@ -186,9 +186,7 @@ class Backend:
         except BaseException:
             request.abort()
             raise
-        text = content.text
-        if query or request.variables:
-            text = {**query, **text, **request.variables}
+        text = {**others, **content.text, **request.variables} if others else content.text
         return text, files
 
     def render(self, result: Any, request: Request) -> Response:

@@ -46,11 +46,6 @@ class Body:
         #: the declared length in bytes; None if it will be known only at the end (chunked)
         self.length: int | None = _declared_length(environ)
 
-    @property
-    def empty(self) -> bool:
-        """True if it is known, without reading, that there are no bytes."""
-        return self.length == 0
-
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
         """The body in order, in blocks of at most ``size`` bytes."""
         self._check(self.length or 0)
@@ -74,16 +69,20 @@ class Body:
         :param what: what the body is, for the sentence of a refusal.
         :raises Problem: 413 beyond ``Limits.text``, too.
         """
-        if self.length is not None and self.length > self._limits.text:
-            raise self._limits.exceeded("text", f"{what}, {human(self.length)},")
+        if self.length is not None:
+            if self.length > self._limits.text:
+                raise self._limits.exceeded("text", f"{what}, {human(self.length)},")
+            self._check(self.length)
+            block = self._read(self.length - self.received)
+            self.received += len(block)
+            # At once, as nearly always; some servers give it in pieces.
+            return block if self.received == self.length else block + b"".join(self.blocks())
         blocks = []
-        for block in self.blocks(self.length or BLOCK):
-            if len(block) == self.length:
-                return block
+        for block in self.blocks():
             blocks.append(block)
             if self.received > self._limits.text:
                 raise self._limits.exceeded("text", what)
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return b"".join(blocks)
 
     def _check(self, size: int) -> None:
         if size > self._limits.body:
