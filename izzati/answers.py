@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from reprlib import repr as shortened
 from traceback import walk_tb
 from typing import Any
@@ -53,34 +53,21 @@ _ANSWERS: dict[str, tuple[Any, str]] = {
 """Hook to what fits, in words as well; every other hook takes any answer, or makes nothing of it."""
 
 
-def watched(hook: str, parameters: Sequence[str], implementation: Any) -> Callable[..., Any]:
+def watched(hook: str, implementation: Any) -> Callable[..., Any]:
     """An implementation's function, whose wrong answer is its own error, and what it raises is known as its.
 
     Here, since who handles an answer does not know whose it is, and would be blamed for what it cannot do with it.
 
-    :param parameters: the hook's; the function that is returned takes them all, by position.
     :param implementation: pluggy's, before it is asked.
     """
     where = f"{hook} of the plugin {implementation.plugin_name!r}"
     kind, words = _ANSWERS.get(hook, (object, ""))
-    # A parameter with a default is given like any other, not left at it.
-    taken = (*implementation.argnames, *implementation.kwargnames)
-    if implementation.wrapper:
-        # Around the routes of all there is a list of lists.
-        kind = list if hook == "izzati_routes" else kind
-        return _around(_taking(taken, parameters, implementation.function), where, kind, words)
-    function = _listed(implementation.function) if hook == "izzati_routes" else implementation.function
-    if len(taken) == 1:
-        return _plain_with_one(function, parameters.index(taken[0]), where, kind, words)
-    return _plain(_taking(taken, parameters, function), where, kind, words)
-
-
-def _taking(taken: Sequence[str], parameters: Sequence[str], function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that takes all parameters of a hook, and gives on those that it needs."""
-    if tuple(taken) == tuple(parameters):
-        return function
-    places = [parameters.index(name) for name in taken]
-    return lambda *arguments: function(*[arguments[place] for place in places])
+    if not implementation.wrapper:
+        function = _listed(implementation.function) if hook == "izzati_routes" else implementation.function
+        return _plain(function, where, kind, words)
+    # Around the routes of all there is a list of lists.
+    kind = list if hook == "izzati_routes" else kind
+    return _around(implementation.function, where, kind, words)
 
 
 def culprit(error: BaseException) -> str | None:
@@ -97,18 +84,6 @@ def culprit(error: BaseException) -> str | None:
 def _plain(function: Callable[..., Any], where: str, kind: Any, words: str) -> Callable[..., Any]:
     def asked(*args: Any) -> Any:
         answer = function(*args)
-        if answer is None or isinstance(answer, kind):
-            return answer
-        raise _wrong(answer, where, words)
-
-    return asked
-
-
-def _plain_with_one(function: Callable[..., Any], place: int, where: str, kind: Any, words: str) -> Callable[..., Any]:
-    """The same for one that takes a single argument, as most do: without another call in between."""
-
-    def asked(*args: Any) -> Any:
-        answer = function(args[place])
         if answer is None or isinstance(answer, kind):
             return answer
         raise _wrong(answer, where, words)

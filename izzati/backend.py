@@ -176,7 +176,7 @@ class Backend:
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
         others = {**request.query, **request.variables} if request.environ.get("QUERY_STRING") else request.variables
-        if request.body.length == 0:
+        if request.body.empty:
             return dict(others), []
         try:
             content: Content | None = self._hooks.izzati_read(request)

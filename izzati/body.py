@@ -46,6 +46,11 @@ class Body:
         #: the declared length in bytes; None if it will be known only at the end (chunked)
         self.length: int | None = _declared_length(environ)
 
+    @property
+    def empty(self) -> bool:
+        """True if it is known, without reading, that there are no bytes."""
+        return self.length == 0
+
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
         """The body in order, in blocks of at most ``size`` bytes."""
         self._check(self.length or 0)

@@ -6,7 +6,7 @@ one function after the other, or the only one. Hooks that a plugin wraps stay wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pluggy import HookCaller, HookImpl
@@ -35,26 +35,35 @@ class Chains:
         found: list[Any] = getattr(self._relay, hook).get_hookimpls()
         return found
 
-    def parameters(self, hook: str) -> tuple[str, ...]:
-        """The names of a hook's parameters, in the order of its specification."""
-        return tuple(getattr(self._relay, hook).spec.argnames)
-
     def change(self, hook: str, change: Callable[[HookImpl], Callable[..., Any]]) -> None:
         """Put another function in the place of each implementation.
 
         :param change: gives that function; it is called with all arguments of the hook, by position.
         """
-        for implementation in self.implementations(hook):
-            implementation.function = change(implementation)
-            implementation.argnames, implementation.kwargnames = self.parameters(hook), ()
+        parameters = tuple(getattr(self._relay, hook).spec.argnames)
+        for each in self.implementations(hook):
+            each.function = _taking_all(each, parameters)
+            each.argnames, each.kwargnames = parameters, ()
+            each.function = change(each)
         vars(self).pop(hook, None)
+
+
+def _taking_all(implementation: HookImpl, parameters: Sequence[str]) -> Callable[..., Any]:
+    """An implementation's function, as one that takes all parameters of its hook, and gives on those that it needs."""
+    function: Callable[..., Any] = implementation.function
+    # A parameter with a default is given like any other, not left at it.
+    taken = (*implementation.argnames, *implementation.kwargnames)
+    if taken == tuple(parameters):
+        return function
+    places = [parameters.index(name) for name in taken]
+    return lambda *arguments: function(*[arguments[place] for place in places])
 
 
 def _compiled(caller: HookCaller) -> Callable[..., Any]:
     assert caller.spec is not None
     implementations = caller.get_hookimpls()[::-1]  # the last one is asked first
-    functions = [each.function for each in implementations]
     parameters = caller.spec.argnames
+    functions = [_taking_all(each, parameters) for each in implementations]
 
     def wrapped(*arguments: Any) -> Any:
         return caller(**dict(zip(parameters, arguments, strict=True)))

@@ -115,7 +115,7 @@ class Plugins:
             self._manager.register(plugin, name)
         self.hooks = Chains(self._manager.hook)
         for hook in SPECS:
-            self.hooks.change(hook, partial(watched, hook, self.hooks.parameters(hook)))
+            self.hooks.change(hook, partial(watched, hook))
         #: True if any plugin identifies callers
         self.identify = bool(self.hooks.implementations("izzati_identify"))
         claims = {record.name: record.claims for record in self._active()}
