@@ -392,6 +392,13 @@ def test_an_answer_that_is_not_what_it_says_is_an_error(scripted):
         frontend.send()
 
 
+def test_an_answer_whose_name_cannot_be_read_is_a_file_without_one(scripted):
+    two = b'Content-Disposition: attachment; filename="a.png"; filename="b.png"'
+    with Frontend(scripted(answer(b"200 OK", JPEG, b"Content-Type: image/jpeg", two)).url) as frontend:
+        out = frontend.send()
+    assert (out, out.filename, out.content_type) == (JPEG, "", "image/jpeg")
+
+
 def test_an_answer_that_a_proxy_has_packed_is_unpacked(scripted):
     packed = bytes.fromhex("1f8b08000000000000034b4c4a0600c241243503000000")
     with Frontend(scripted(answer(b"200 OK", packed, b"Content-Encoding: gzip")).url) as frontend:

@@ -59,7 +59,6 @@ class Answer:
         self._url = url
         self._progress = progress
         headers = response.headers
-        disposition = headers.get("Content-Disposition", "").encode("latin-1", "replace").decode(errors="replace")
         #: the HTTP status, 200 to 299
         self.status: int = response.status
         #: names in any case
@@ -67,7 +66,7 @@ class Answer:
         #: the media type, without parameters
         self.content_type = parse_options_header(headers.get("Content-Type"))[0].lower() or "application/octet-stream"
         #: the last component of the name that was sent; empty if none was
-        self.filename = last_component(parse_disposition(disposition).get("filename", ""))
+        self.filename = _filename(headers.get("Content-Disposition", ""))
         #: bytes of the body; None if the server does not say, or has packed it
         self.size: int | None = None
         if "Content-Encoding" not in headers and headers.get("Content-Length", "").isdecimal():
@@ -133,3 +132,12 @@ class Answer:
             yield from self._response.stream(BLOCK, decode_content=True)
         except HTTPError as error:
             raise NoAnswer(f"The answer of {self._url} broke off: {reason(error)}.") from error
+
+
+def _filename(disposition: str) -> str:
+    """The last component of the name that was sent; empty if none was, or what was sent names two."""
+    try:
+        parameters = parse_disposition(disposition.encode("latin-1", "replace").decode(errors="replace"))
+    except ValueError:
+        return ""  # the call has been made, and its answer must not be lost for a name
+    return last_component(parameters.get("filename", ""))
