@@ -352,6 +352,21 @@ class TestAnswers:
             serve(lambda text, data: path, plugins=[Shrink()]).request()
 
 
+WRONG_HEADS = {
+    "not final": ("100 Continue", []),
+    "two lines in a status": ("200 OK\r\nX-Injected: 1", []),
+    "two lines in a value": ("200 OK", [("X", "1\r\nX-Injected: 1")]),
+    "a bare line feed in a value": ("200 OK", [("X", "1\nX-Injected: 1")]),
+    "a colon in a name": ("200 OK", [("X-Injected: 1\r\nX", "1")]),
+    "a blank in a name": ("200 OK", [("X Y", "1")]),
+    "no name": ("200 OK", [("", "1")]),
+    "a transfer coding": ("200 OK", [("Transfer-Encoding", "chunked")]),
+    "two lengths": ("200 OK", [("Content-Length", "1"), ("content-length", "2")]),
+    "a length that is no number": ("200 OK", [("Content-Length", "-1")]),
+    "a length in other digits": ("200 OK", [("Content-Length", "\xb2")]),
+}
+
+
 class TestOtherApplications:
     """``izzati_serve`` serves any WSGI application (PEP 3333)."""
 
@@ -402,6 +417,44 @@ class TestOtherApplications:
         else:
             assert caller.getresponse().status == 500
         assert "the application failed" in caplog.text
+        caller.close()
+
+    @pytest.mark.parametrize("case", WRONG_HEADS)
+    def test_a_head_that_an_application_must_not_give_is_a_500(self, serve_app, case, caplog):
+        def app(environ, start_response):
+            start_response(*WRONG_HEADS[case])
+            return [b"x"]
+
+        caller = serve_app(app)
+        caller.request("GET", "/")
+        answer = caller.getresponse()
+        assert (answer.status, answer.headers["X-Injected"]) == (500, None)
+        assert "the application failed" in caplog.text
+        caller.close()
+
+    @pytest.mark.parametrize("blocks", [[b"abcd"], [b"ab", b"cd"], [b"ab"], [b"a", b"b"]])
+    def test_a_body_of_another_length_than_was_declared_is_cut_off(self, serve_app, blocks, caplog):
+        def app(environ, start_response):
+            start_response("200 OK", [("Content-Length", "3")])
+            return blocks
+
+        caller = serve_app(app)
+        caller.request("GET", "/")
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            caller.getresponse().read()
+        assert "the Content-Length that it declared" in caplog.text
+        caller.close()
+
+    def test_a_body_of_unknown_length_ends_with_the_connection_where_the_caller_knows_no_chunks(self, serve_app):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            yield from (b"ab", b"", b"cd")
+
+        caller = serve_app(app)
+        caller.connect()
+        caller.sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: caller.sock.recv(65536), b"")).partition(b"\r\n\r\n")
+        assert (body, b"chunked" in head, b"Connection: close" in head) == (b"abcd", False, True)
         caller.close()
 
     def test_an_error_response_may_replace_one_that_has_not_begun(self, serve_app):

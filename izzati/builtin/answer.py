@@ -11,9 +11,9 @@ from werkzeug.http import http_date
 __all__ = ["Answer"]
 
 _HEAD = re.compile(
-    r"[0-9]{3} [\t\x20-\x7e\x80-\xff]*\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\t\x20-\x7e\x80-\xff]*\r\n)*"
+    r"[2-9][0-9]{2} [\t\x20-\x7e\x80-\xff]*\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\t\x20-\x7e\x80-\xff]*\r\n)*"
 )
-"""A status, and fields (RFC 9110 §5.5, §5.6.2): whatever an application puts there, it stays one answer."""
+"""A final status, and fields (RFC 9110 §5.5, §5.6.2): whatever an application puts there, it stays one answer."""
 
 _BODYLESS = ("204", "304")
 
@@ -50,21 +50,25 @@ class Answer:
         names = {name.lower(): value for name, value in headers}
         self.bodyless = for_head or status[:3] in _BODYLESS
         self.closes = close or names.get("connection", "").lower() == "close"
-        self._chunked = False
-        self._left = self._declared(headers, names) if "content-length" in names else 0 if self.bodyless else length
-        if self._left is None:
-            self._chunked = chunks
-            self.closes = self.closes or not chunks
-            if chunks:
-                lines.append("Transfer-Encoding: chunked\r\n")
-        elif "content-length" not in names and not self.bodyless:
+        self._left, self._chunked = length, False
+        if "content-length" in names:
+            self._left = self._declared(headers)
+        elif self.bodyless:
+            pass
+        elif length is not None:
             lines.append(f"Content-Length: {length}\r\n")
+        elif chunks:
+            self._chunked = True
+            lines.append("Transfer-Encoding: chunked\r\n")
+        else:
+            self.closes = True
         if "date" not in names:
             lines.append(_date(int(time.time())))
         if self.closes and "connection" not in names:
             lines.append("Connection: close\r\n")
         text = f"{status}\r\n{''.join(lines)}"
-        if "transfer-encoding" in names or not _HEAD.fullmatch(text):
+        # Counted as well, since a value that goes on in another line looks like two fields.
+        if "transfer-encoding" in names or not _HEAD.fullmatch(text) or text.count("\n") != len(lines) + 1:
             raise ValueError(f"the application gave a status or headers that it must not give: {text!r}")
         #: what goes before the body
         self.head = f"HTTP/1.1 {text}\r\n".encode("latin-1")
@@ -100,11 +104,11 @@ class Answer:
         return b"0\r\n\r\n" if self._chunked else b""
 
     @staticmethod
-    def _declared(headers: list[tuple[str, str]], names: dict[str, str]) -> int:
-        declared = {value for name, value in headers if name.lower() == "content-length"}
-        if len(declared) != 1 or not names["content-length"].isdecimal():
-            raise ValueError(f"the application declared a Content-Length of {' and of '.join(declared)}")
-        return int(names["content-length"])
+    def _declared(headers: list[tuple[str, str]]) -> int:
+        length, *others = [value for name, value in headers if name.lower() == "content-length"]
+        if others or not (length.isascii() and length.isdecimal()):
+            raise ValueError(f"the application declared a Content-Length of {' and of '.join([length, *others])}")
+        return int(length)
 
 
 @lru_cache(maxsize=1)
