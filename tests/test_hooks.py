@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
+from helpers import SECONDS
 from werkzeug.wrappers import Response
 
 from izzati import (
@@ -405,6 +407,30 @@ def test_izzati_finalize(serve, caplog):
     failed = served.request(path="/?fail")
     assert (failed.status, failed.headers["X-Seen"]) == (500, None)
     assert "OverflowError" in caplog.text
+
+
+def test_what_izzati_finalize_does_to_an_encoded_value_counts(serve):
+    closed = threading.Event()
+
+    def izzati_finalize(response, request):
+        if request.path == "/closed":
+            response.call_on_close(closed.set)
+        if request.path == "/replaced":
+            response.data = b"[2]"
+        if request.path == "/streamed":
+            response.response = (bytes([byte]) for byte in b"[3]")
+        if request.path == "/elsewhere":
+            response.headers["Location"] = "/größe"
+        if request.path == "/nothing":
+            response.status_code = 204
+
+    paths = ("/closed", "/replaced", "/streamed", "/elsewhere", "/nothing")
+    served = serve(dict.fromkeys(paths, lambda text, data: [1]), plugins=[plugin(izzati_finalize=izzati_finalize)])
+    answers = [served.request(path=path) for path in paths]
+    assert [answer.body for answer in answers] == [b"[1]", b"[2]", b"[3]", b"[1]", b""]
+    assert [answer.headers["Content-Length"] for answer in answers] == ["3", "3", None, "3", None]
+    assert answers[3].headers["Location"] == "/gr%C3%B6%C3%9Fe"
+    assert closed.wait(SECONDS)
 
 
 def test_izzati_open(serve):

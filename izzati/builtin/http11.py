@@ -274,8 +274,8 @@ class Connection:
             environ = request_environ(self._environ, self._request, self._body())
         except Problem as problem:
             self._refuse(problem)
-            return False
-        self._respond(environ)
+        else:
+            self._respond(environ)
         if self._http.their_state in _UNREAD:
             self._drain()
         return self._answer is not None and not self._answer.closes
@@ -445,8 +445,6 @@ class Connection:
         self._head = (f"{problem.code} {problem.title}", [*problem.get_headers(), *own])
         body = problem.get_body().encode("ascii")
         self._send(body, len(body))
-        if self._http.their_state in _UNREAD:
-            self._drain()
 
     def _body_is_over(self) -> bool:
         """True if the request's body has been read, or if the rest of it has arrived and can be thrown away."""

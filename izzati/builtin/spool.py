@@ -9,15 +9,12 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from izzati import Listen, Request, Sink, Storage, StoredFile, Upload, UploadedFile, hookimpl, safe_filename
+from izzati import Request, Sink, Storage, StoredFile, Upload, UploadedFile, hookimpl, safe_filename
 from izzati.builtin.temporary import DiskFile, sweep
-
-if TYPE_CHECKING:
-    from izzati import Backend
 
 __all__ = ["Spool"]
 
@@ -45,7 +42,7 @@ class Spool(Storage):
             raise ValueError(f"spool: folder={self._folder!r} is not a folder")
 
     @hookimpl
-    def izzati_startup(self, backend: Backend, listen: Listen) -> None:
+    def izzati_startup(self) -> None:
         sweep(self._folder)
 
     def sink(self, upload: Upload, request: Request) -> Sink:
