@@ -435,6 +435,7 @@ def outcomes(tmp_path_factory):
 
 
 @on_linux
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("plugin", "test"), [pytest.param(*row, id="-".join((row[0].__name__, row[1]))) for row in WRONG]
 )
@@ -447,6 +448,7 @@ def test_every_test_of_the_suite_has_a_wrong_plugin_that_fails_it():
 
 
 @on_linux
+@pytest.mark.once
 def test_a_suite_without_a_plugin_says_what_to_override(outcomes):
     ((outcome, message),) = outcomes["NoPlugin", ANY]
     assert outcome == "error"
@@ -454,11 +456,13 @@ def test_a_suite_without_a_plugin_says_what_to_override(outcomes):
 
 
 @on_linux
+@pytest.mark.once
 def test_what_a_plugin_does_not_do_is_skipped_with_its_reason(outcomes):
     assert outcomes["DoesNot", ANY] == [("skipped", "TestDoesNot.does_not: nothing can be killed here")]
 
 
 @on_linux
+@pytest.mark.once
 def test_a_misspelt_test_in_does_not_is_an_error(outcomes):
     ((outcome, message),) = outcomes["Misspelt", ANY]
     assert outcome == "error"
@@ -466,6 +470,7 @@ def test_a_misspelt_test_in_does_not_is_an_error(outcomes):
 
 
 @on_linux
+@pytest.mark.once
 def test_who_declines_everything_fails_but_for_local_work(outcomes):
     ((outcome, message),) = outcomes["Declines", ANY]
     assert outcome == "failure"

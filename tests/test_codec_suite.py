@@ -589,6 +589,7 @@ def outcomes(tmp_path_factory):
     return run_in_another_pytest(tmp_path_factory.mktemp("suites"), "test_codec_suite", [*wrong, *RIGHT, *bare])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", range(len(WRONG)), ids=[case.plugin.__name__ for case in WRONG])
 def test_a_wrong_codec_fails_the_test_for_what_is_wrong_with_it(outcomes, number):
     case = WRONG[number]
@@ -601,6 +602,7 @@ def test_every_test_of_the_suite_has_a_codec_that_fails_it():
     assert {case.test for case in WRONG} == names_of_tests(CodecSuite)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_codec_passes_what_it_can_take(outcomes, name):
     kind, skipped = RIGHT[name]
@@ -611,6 +613,7 @@ def test_a_right_codec_passes_what_it_can_take(outcomes, name):
         assert "`" in became[test][1]  # the reason names the fixture or the attribute
 
 
+@pytest.mark.once
 def test_a_suite_without_its_plugin_says_what_to_override(outcomes):
     outcome, told = outcomes["TestBare", "test_a_none_is_null"]
     assert outcome == "error"

@@ -478,6 +478,7 @@ def outcomes(tmp_path_factory):
     return run_in_another_pytest(tmp_path_factory.mktemp("suites"), "test_identify_suite", nodes)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", range(len(WRONG)), ids=[case.plugin.__name__ for case in WRONG])
 def test_a_wrong_plugin_fails_the_test_for_what_is_wrong_with_it(outcomes, number):
     case = WRONG[number]
@@ -490,6 +491,7 @@ def test_every_test_of_the_suite_has_a_plugin_that_fails_it():
     assert {case.test for case in WRONG} == names_of_tests(IdentifySuite)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_plugin_passes_what_it_can_take(outcomes, name):
     kind, skipped = RIGHT[name]
@@ -500,6 +502,7 @@ def test_a_right_plugin_passes_what_it_can_take(outcomes, name):
         assert "fixture `" in became[test][1]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("test", BARE)
 def test_a_suite_without_its_fixtures_says_what_to_override(outcomes, test):
     outcome, told = outcomes["TestBare", test]

@@ -597,19 +597,23 @@ def outcomes(tmp_path_factory):
     return {test: outcome for outcome, test in lines if outcome != "ERROR"}, run.stdout
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("test", sorted(WRONG))
 def test_a_wrong_server_fails_its_test(outcomes, test):
     found, said = outcomes
     assert found.get(test) == "FAILED", said
 
 
+@pytest.mark.once
 def test_what_a_server_cannot_do_is_skipped_with_its_reason(outcomes):
     assert re.search(r"^SKIPPED .*does_not: a reason$", outcomes[1], re.MULTILINE)
 
 
+@pytest.mark.once
 def test_a_reason_for_a_test_that_there_is_not_is_refused(outcomes):
     assert "ValueError: does_not names tests that this suite does not have: test_header_names" in outcomes[1]
 
 
+@pytest.mark.once
 def test_a_suite_that_is_not_told_its_plugin_says_what_to_do(outcomes):
     assert re.search(r"TestUnset.*NotImplementedError: override the fixture `plugin`", outcomes[1])

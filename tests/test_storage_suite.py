@@ -545,6 +545,7 @@ def outcomes(tmp_path_factory):
     return found, run.stdout
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("test", sorted(WRONG))
 def test_a_wrong_plugin_fails_its_test(outcomes, test):
     found, said = outcomes
@@ -552,10 +553,12 @@ def test_a_wrong_plugin_fails_its_test(outcomes, test):
     assert "ERROR" not in found[test], said
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fixture", ["plugin", "kept", "location"])
 def test_a_fixture_that_is_not_overridden_says_what_to_do(outcomes, fixture):
     assert f"NotImplementedError: override the fixture `{fixture}` of this StorageSuite" in outcomes[1]
 
 
+@pytest.mark.once
 def test_a_store_without_folders_is_spared_the_tests_of_them(outcomes):
     assert re.search(r"^SKIPPED .*override the fixture `folder`", outcomes[1], re.MULTILINE)

@@ -485,6 +485,7 @@ class TestSafeNames:
 
 
 @linux
+@pytest.mark.once
 def test_a_two_gigabyte_upload_is_written_once_and_needs_little_memory(tmp_path):
     """In a process of its own, whose peak memory and disk writes the system counts."""
     program = tmp_path / "program.py"

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from izzati import Problem, file_return
 
+pytestmark = pytest.mark.once
+
 FUNCTIONS = {
     "/": lambda text, data: {"dog": {"name": "Rex", "age": 3, "toys": list(range(30))}, "none": None},
     "/refuse/<int:number>": lambda text, data: (_ for _ in ()).throw(Problem(404, "No such dog.", nearest=["Rex"])),

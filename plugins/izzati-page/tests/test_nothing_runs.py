@@ -9,6 +9,8 @@ from playwright.sync_api import Error, expect
 
 from izzati import Problem, file_return
 
+pytestmark = pytest.mark.once
+
 ATTACK = "<img src=x onerror='window.owned = 1'><script>window.owned = 1</script>"
 DRAWING = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30" onload="window.owned = 1">'

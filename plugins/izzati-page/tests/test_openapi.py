@@ -157,6 +157,7 @@ def shout(text, data):
     return file_return(data[0].read().upper(), filename="shout.txt")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("guarded", [False, True], ids=["open", "guarded"])
 def test_what_it_says_is_true(serve, tmp_path, guarded):
     functions = {"/": caption, "/shout": shout, "/dogs/<int(max=9):number>/<any(a, b):kind>/<name>": caption}

@@ -17,6 +17,8 @@ from werkzeug.serving import make_server
 
 from izzati import Backend, Problem, Reply, file_return, hookimpl
 
+pytestmark = pytest.mark.once
+
 
 def echo(text, data):
     """Say what arrived.

@@ -10,6 +10,8 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.once
+
 TEXTS = [
     {"name": "Rex"},
     {},

@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 
 from izzati import Claims, Identity, Problem, hookimpl
 
+pytestmark = pytest.mark.once
+
 TOKEN = "Zm9ydHkgd2lua3M"
 
 
