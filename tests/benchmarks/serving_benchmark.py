@@ -84,7 +84,16 @@ async def size(request: Request):
 async def download():
     return FileResponse("large.bin")
 """
-MODULES = {"werkzeug_app": WERKZEUG, "fastapi_app": FASTAPI}
+# As little as answers at all: what a framework behind granian could not be faster than.
+BARE = """
+import json
+
+def app(environ, start_response):
+    body = json.dumps(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
+MODULES = {"werkzeug_app": WERKZEUG, "fastapi_app": FASTAPI, "bare_app": BARE}
 SERVE_WERKZEUG = "from werkzeug_app import app; from werkzeug.serving import run_simple; "
 SERVE_WAITRESS = "from werkzeug_app import app; from waitress import serve; "
 
@@ -100,13 +109,22 @@ SERVERS: dict[str, Callable[[int], list[str]]] = {
     "izzati": izzati,
     "izzati, granian": lambda port: izzati(port, granian_workers=1),
     "izzati, granian, 2 workers": lambda port: izzati(port, granian_workers=2),
+    "bare WSGI, granian": lambda port: ["-m", "granian", *GRANIAN, f"--port={port}", "bare_app:app"],
     "Werkzeug's own": lambda port: ["-c", f"{SERVE_WERKZEUG}run_simple('127.0.0.1', {port}, app, threaded=True)"],
     "waitress": lambda port: ["-c", f"{SERVE_WAITRESS}serve(app, host='127.0.0.1', port={port})"],
     "gunicorn": lambda port: ["-m", "gunicorn", "--threads=16", f"--bind=127.0.0.1:{port}", "werkzeug_app:app"],
     "uvicorn, FastAPI": lambda port: ["-m", "uvicorn", *UVICORN, f"--port={port}", "fastapi_app:app"],
 }
 UVICORN = ("--loop=uvloop", "--http=httptools")
-ECHO = ("izzati", "izzati, granian", "izzati, granian, 2 workers", "Werkzeug's own", "uvicorn, FastAPI")
+GRANIAN = ("--interface=wsgi", "--no-ws", "--blocking-threads=16")  # as izzati-granian starts it
+ECHO = (
+    "izzati",
+    "izzati, granian",
+    "izzati, granian, 2 workers",
+    "bare WSGI, granian",
+    "Werkzeug's own",
+    "uvicorn, FastAPI",
+)
 UPLOAD = ("izzati", "izzati, granian", "waitress", "uvicorn, FastAPI")
 DOWNLOAD = ("izzati", "izzati, granian", "gunicorn", "uvicorn, FastAPI")
 START = ("izzati", "izzati, granian", "waitress", "uvicorn, FastAPI")
