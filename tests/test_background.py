@@ -154,7 +154,7 @@ class TestEveryStartMethod:
                     try:
                         Backend(callback, background=True).run("127.0.0.1", port)
                     except OSError as error:
-                        print(str(os.getpid()) in str(error), f"run(port={port + 1})" in str(error))
+                        print(str(os.getpid()) in str(error), f"such as {port + 1}" in str(error))
             """,
             method,
         )

@@ -349,6 +349,9 @@ def test_a_file_is_saved_in_a_folder_under_a_name_that_nothing_there_had(tmp_pat
     assert [file.save(tmp_path) for _ in range(2)] == [tmp_path / "rex_.jpg", tmp_path / "rex_ (2).jpg"]
     assert file.save(tmp_path / "other.jpg") == tmp_path / "other.jpg"
     ReceivedFile(b"new").save(tmp_path / "other.jpg")
+    with pytest.raises(FileNotFoundError) as raised:
+        file.save(tmp_path / "no" / "other.jpg")
+    assert raised.value.filename == str(tmp_path / "no" / "other.jpg")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         "rex_.jpg": JPEG,
         "rex_ (2).jpg": JPEG,
@@ -378,7 +381,7 @@ def test_an_answer_that_breaks_off_is_an_error_and_leaves_no_file(scripted, tmp_
     cut = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 10\r\nConnection: close\r\n\r\nabc"
     server = scripted(cut, cut, answer())
     with Frontend(server.url) as frontend:
-        with pytest.raises(NoAnswer, match=r"The answer of http://.* broke off: "):
+        with pytest.raises(NoAnswer, match=r"broke off: of its body 3 bytes came, and 7 are missing\.$"):
             frontend.send()
         with frontend.stream() as broken, pytest.raises(NoAnswer):
             broken.save(tmp_path)
@@ -511,6 +514,13 @@ def test_a_server_that_is_not_there_is_not_reached():
     assert issubclass(NotReached, OSError)  # as what 1.x raised was
 
 
+def test_a_server_that_does_not_speak_tls_is_told_apart_from_one_that_is_not_there(serve):
+    told = r"cannot be reached: what answers there does not speak TLS; its URL may begin with http://\."
+    url = serve(port).url.replace("http", "https")
+    with Frontend(url, retries=0) as frontend, pytest.raises(NotReached, match=told):
+        frontend.send()
+
+
 def test_connecting_is_tried_again(scripted):
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -628,6 +638,14 @@ def test_calls_go_through_the_proxy_of_the_environment(scripted, monkeypatch):
     with Frontend("http://dogs.invalid/rex") as frontend:
         assert frontend.send(text={"name": "Rex"}) == {}
     assert proxy.requests[0][0].startswith(b"POST http://dogs.invalid/rex HTTP/1.1\r\n")
+
+
+def test_a_proxy_that_is_not_there_is_named_without_its_password(monkeypatch):
+    number = free_port()
+    monkeypatch.setenv("http_proxy", f"http://ann:secret@127.0.0.1:{number}")
+    told = rf"^http://dogs.invalid/rex cannot be reached through the proxy 127.0.0.1:{number}: Connection refused\.$"
+    with Frontend("http://dogs.invalid/rex", retries=0) as frontend, pytest.raises(NotReached, match=told):
+        frontend.send()
 
 
 # Connections

@@ -130,7 +130,9 @@ def test_files_of_one_key_are_several():
         (["rex.jpg"], "'rex.jpg' is none of key=text, key:=JSON and key=@path"),
         (["=Rex"], "'=Rex' is none of"),
         ([":=3"], "':=3' is none of"),
-        (["age:=three"], "age:= is not valid JSON: Expecting value"),
+        (["a:=three"], "a:= is not valid JSON: Expecting value: line 1 column 1 (char 0); text is written key=text"),
+        (['dog:={"a": {"b": 1, "b": 2}}'], "dog:= is not valid JSON: the key 'b' is there twice"),
+        (["photo=@"], "'photo=@' names no file; text that begins with an @ is written photo='\\@'"),
         (["age:=NaN"], "NaN is no value of JSON"),
         (["age:=1e999"], "1e999 is no value of JSON"),
         (["a=1", "a.b=2"], "a.b is to be within a, which has a value of its own"),
@@ -164,6 +166,12 @@ def test_a_file_goes_into_a_pipe_as_it_is(serve, send):
     assert send(served.url, "-o", "-").stdout == JPEG
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_json_in_a_pipe_ends_with_one_line_end(serve, send, end):
+    served = serve(lambda text, data: file_return(b'{"a": 1}' + end, content_type="application/json"))
+    assert send(served.url).stdout == b'{"a": 1}' + (end or b"\n")
+
+
 def test_an_answer_is_written_where_it_is_asked_for(serve, send, nowhere):
     served = serve(lambda text, data: file_return(JPEG, "../rex.jpg") if text else {"a": 1})
     (nowhere / "photos").mkdir()
@@ -190,9 +198,11 @@ def refuse(text, data):
         (["status=500"], 5, r'izzati: 500 Internal Server Error \(request \w+\)\n{\n  "error": "no dog"\n}\n'),
         (["status=304"], 3, r"izzati: 304 Not Modified \(request \w+\)\n"),
         (["rex.jpg"], 2, r"izzati: 'rex\.jpg' is none of key=text, key:=JSON and key=@path\n"),
+        (["--json", "{bad"], 2, r"izzati: --json is not valid JSON: Expecting property name [^;]*\n"),
         (["--json", "[]"], 2, r"izzati: --json takes an object, .*\n"),
         (["--header", "X"], 2, r"izzati: a header is written as 'Name: value', not 'X'\n"),
         (["-o", "no/such/folder"], 2, r"izzati: -o no/such/folder: there is no such folder\n"),
+        (["--timeout", "-1"], 2, r"(?s)usage: .*--timeout: -1 is no time to wait; give seconds, such as 2\.5\n"),
         (["--fast"], 2, r"(?s)usage: .*unrecognized arguments: --fast\n"),
         (["photo=@no.jpg"], 1, r"izzati: no\.jpg: No such file or directory\n"),
     ],
@@ -242,18 +252,25 @@ def test_a_person_sees_text_and_finds_a_file_beside(serve, on_terminal, nowhere)
     assert (nowhere / "rex.jpg").read_bytes() == JPEG
 
 
+class Slow(io.BytesIO):
+    """A file of unknown size that takes longer than what has no bar."""
+
+    def read(self, size=-1):
+        threading.Event().wait(0.3)
+        return super().read(size)
+
+    def seekable(self):
+        return False
+
+
+@on_posix
+def test_a_person_sees_slow_text_and_no_bar_amid_it(serve, on_terminal):
+    served = serve(lambda text, data: file_return(Slow(b"tick\n" * 100_000), "ticks.txt"))
+    assert on_terminal(served.url) == (0, "tick\n" * 100_000)
+
+
 @on_posix
 def test_a_person_sees_how_a_slow_download_goes(serve, on_terminal, nowhere):
-    class Slow(io.BytesIO):
-        """A file of unknown size that takes longer than what has no bar."""
-
-        def read(self, size=-1):
-            threading.Event().wait(0.3)
-            return super().read(size)
-
-        def seekable(self):
-            return False
-
     served = serve(lambda text, data: file_return(Slow(bytes(1 << 20)), "film.mp4"))
     code, seen = on_terminal(served.url, "-o", "film.mp4")
     assert code == 0

@@ -106,7 +106,7 @@ class Answer:
     @staticmethod
     def _declared(headers: list[tuple[str, str]]) -> int:
         length, *others = [value for name, value in headers if name.lower() == "content-length"]
-        if others or not (length.isascii() and length.isdecimal()):
+        if others or not length.isdecimal():
             raise ValueError(f"the application declared a Content-Length of {' and of '.join([length, *others])}")
         return int(length)
 

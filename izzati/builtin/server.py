@@ -76,14 +76,17 @@ def _bound(listen: Listen) -> list[socket.socket]:
                 raise OSError(
                     errno.EADDRINUSE,
                     f"port {listen.port} is in use by {holder(listen.port) or 'another program'}; stop that one, "
-                    f"or choose another port: run(port={listen.port + 1})",
+                    f"or choose another port, such as {listen.port + 1}",
                 ) from error
             # The port that the system chose for IPv4 is taken for IPv6: let it choose again.
     raise AssertionError("unreachable")
 
 
 def _bind_all(listen: Listen) -> list[socket.socket]:
-    infos = socket.getaddrinfo(listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        infos = socket.getaddrinfo(listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{listen.host!r} is no address of this machine: {error.strerror}") from error
     port = listen.port
     sockets: list[socket.socket] = []
     unavailable: OSError | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import math
 import multiprocessing
 import os
 import shlex
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("--header", dest="headers", metavar="'NAME: VALUE'", action="append", default=[])
     send.add_argument("--token", help="sent as Authorization: Bearer; or @path of a file that has it")
     send.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="for which it may be silent; any time if not given"
+        "--timeout", type=_seconds, metavar="SECONDS", help="for which it may be silent; any time if not given"
     )
     send.set_defaults(do=_send)
 
@@ -121,6 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--into", type=Path, default=Path(), metavar="FOLDER", help="where; here unless given")
     new.set_defaults(do=_new)
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait; give seconds, such as 2.5")
+    return seconds
 
 
 def _run(options: argparse.Namespace) -> int:

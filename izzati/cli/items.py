@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -43,7 +44,9 @@ def collect(items: Iterable[str], base: dict[str, Any]) -> tuple[dict[str, Any],
         key, value = match["key"], match["value"]
         path = _path(key)
         if match["json"]:
-            values.setdefault(path, []).append(read_json(value, f"{key}:="))
+            values.setdefault(path, []).append(read_json(value, f"{key}:=", "; text is written key=text"))
+        elif value == "@":
+            raise UsageError(f"{item!r} names no file; text that begins with an @ is written {key}='\\@'")
         elif value.startswith("@"):
             file: File = ("stdin", sys.stdin.buffer) if value == "@-" else value[1:]
             files.setdefault(".".join(path), []).append(file)
@@ -54,20 +57,21 @@ def collect(items: Iterable[str], base: dict[str, Any]) -> tuple[dict[str, Any],
     return base, files
 
 
-def read_json(text: str, where: str) -> Any:
+def read_json(text: str, where: str, otherwise: str = "") -> Any:
     """The value that JSON stands for.
 
     :param text: JSON; or ``@path`` of a file that has it, ``@-`` for stdin.
-    :param where: the beginning of a message.
+    :param where: what has it, for a message.
+    :param otherwise: what may have been meant, for its end.
     :raises UsageError: if it is not valid.
     :raises OSError: if the file cannot be read.
     """
     if text.startswith("@"):
-        where, text = f"{where}{text}", (sys.stdin.read() if text == "@-" else Path(text[1:]).read_text("utf-8"))
+        where, text = f"{where} {text}", (sys.stdin.read() if text == "@-" else Path(text[1:]).read_text("utf-8"))
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is not valid JSON: {error}; text is written key=text") from None
+        raise UsageError(f"{where} is not valid JSON: {error}{otherwise}") from None
 
 
 def _refuse(name: str) -> NoReturn:
@@ -76,6 +80,14 @@ def _refuse(name: str) -> NoReturn:
 
 def _finite(digits: str) -> float:
     return float(digits) if math.isfinite(float(digits)) else _refuse(digits)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return values
 
 
 def _path(key: str) -> tuple[str, ...]:

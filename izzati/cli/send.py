@@ -43,7 +43,7 @@ def send(options: argparse.Namespace) -> int:
 
 def _call(options: argparse.Namespace) -> tuple[Frontend, dict[str, Any] | None, dict[str, Any]]:
     """Whom to call, and with what."""
-    base = read_json(options.json, "--json ") if options.json is not None else {}
+    base = read_json(options.json, "--json") if options.json is not None else {}
     if not isinstance(base, dict):
         raise UsageError('--json takes an object, as in --json \'{"name": "Rex"}\'')
     text, files = collect(options.items, base)

@@ -61,6 +61,7 @@ def _to_terminal(answer: Answer) -> None:
         colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         print(pretty(answer.result(), colour=colour))
     elif answer.content_type.startswith("text/"):
+        answer.progress = False  # the bar would stand amid the text
         last = "\n"
         for text in _decoded(answer):
             last = text or last
@@ -80,9 +81,11 @@ def _decoded(answer: Answer) -> Iterator[str]:
 
 def _to_program(answer: Answer) -> None:
     out = sys.stdout.buffer
+    last = b""
     for block in answer.blocks():
         out.write(block)
-    if answer.is_value and answer.content_type == "application/json":
+        last = block or last
+    if answer.is_value and answer.content_type == "application/json" and not last.endswith(b"\n"):
         out.write(b"\n")  # a line, for whatever reads lines
     out.flush()
 

@@ -57,7 +57,8 @@ class Answer:
     def __init__(self, response: BaseHTTPResponse, url: str, *, progress: bool = False) -> None:
         self._response = response
         self._url = url
-        self._progress = progress
+        #: True for a bar on stderr while the body arrives
+        self.progress = progress
         headers = response.headers
         #: the HTTP status, 200 to 299
         self.status: int = response.status
@@ -100,7 +101,7 @@ class Answer:
 
         :raises NoAnswer: if it breaks off.
         """
-        for block in metered(self._received(), self.size, self._progress, "receiving"):
+        for block in metered(self._received(), self.size, self.progress, "receiving"):
             yield bytes(block)
 
     def save(self, location: str | os.PathLike[str]) -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, IncompleteRead
 from urllib3.util import wait_for_read
 
 from izzati.client.errors import NoAnswer, NotReached
@@ -83,7 +83,9 @@ class Connections:
                 raise NoAnswer(
                     f"{self._url} gave no answer: {reason(error)}. Whether it has carried out the call is not known."
                 ) from error
-            raise NotReached(f"{self._url} cannot be reached: {reason(error)}.") from error
+            proxy = self._manager.proxy
+            by = f" through the proxy {proxy.host}:{proxy.port}" if proxy else ""
+            raise NotReached(f"{self._url} cannot be reached{by}: {reason(error)}.") from error
 
     def close(self) -> None:
         """Close those that are kept. The next call makes new ones."""
@@ -185,6 +187,11 @@ def reason(error: BaseException) -> str:
     for each in seen:
         inner = [*(arg for arg in each.args if isinstance(arg, BaseException)), each.__cause__, each.__context__]
         seen += [found for found in inner if found is not None and found not in seen]
+    for each in seen:
+        if isinstance(each, IncompleteRead) and each.expected:
+            return f"of its body {each.partial:,} bytes came, and {each.expected:,} are missing"
+        if isinstance(each, SSLError) and each.reason == "WRONG_VERSION_NUMBER":
+            return "what answers there does not speak TLS; its URL may begin with http://"
     said = [str(each.strerror) for each in seen if isinstance(each, OSError) and each.strerror]
     if said:
         return said[-1]

@@ -39,10 +39,12 @@ def save(blocks: Iterable[bytes], location: str | os.PathLike[str], filename: st
         with part.open("xb") as stream:
             stream.writelines(blocks)
         part.replace(place)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
         if reserved:
             target.unlink(missing_ok=True)
+        if isinstance(error, OSError) and os.fspath(error.filename or "") == os.fspath(part):
+            error.filename = os.fspath(target)  # the caller knows of no other
         raise
     return target
 

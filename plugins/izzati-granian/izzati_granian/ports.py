@@ -27,8 +27,8 @@ def reserve(listen: Listen) -> socket.socket:
             if error.errno == errno.EADDRINUSE:
                 raise OSError(
                     errno.EADDRINUSE,
-                    f"port {listen.port} is in use by another program; stop that one, or choose another port: "
-                    f"run(port={listen.port + 1})",
+                    f"port {listen.port} is in use by another program; stop that one, or choose another port, "
+                    f"such as {listen.port + 1}",
                 ) from error
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise
@@ -42,7 +42,10 @@ def _addresses(listen: Listen) -> list[tuple[int, tuple[Any, ...]]]:
         # One socket for both, IPv4 as mapped addresses (RFC 4291 §2.5.5.2); where that is not to be had, IPv4.
         both = [(socket.AF_INET6, ("::", listen.port))] if _ipv6_takes_ipv4() else []
         return [*both, (socket.AF_INET, ("0.0.0.0", listen.port))]  # noqa: S104 - asked for
-    infos = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        infos = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{listen.host!r} is no address of this machine: {error.strerror}") from error
     return [(family, address) for family, _, _, _, address in sorted(infos)]  # IPv4 first
 
 

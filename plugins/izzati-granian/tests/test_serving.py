@@ -58,10 +58,11 @@ def test_a_program_that_is_started_twice_does_not_share_its_port(start):
     assert f"port {first.port} is in use" in second.log
 
 
-def test_a_host_that_is_not_this_machines_is_an_oserror_that_names_it(start):
-    program = start(LAMBDA.replace("127.0.0.1", "192.0.2.1"))
+@pytest.mark.parametrize("host", ["192.0.2.1", "nobody.invalid"])
+def test_a_host_that_is_not_this_machines_is_an_oserror_that_names_it(start, host):
+    program = start(LAMBDA.replace("127.0.0.1", host))
     assert program.ended() == 1
-    assert "'192.0.2.1' is no address of this machine" in program.log
+    assert f"'{host}' is no address of this machine" in program.log
 
 
 def test_every_interface_is_ipv4_and_ipv6_and_callers_have_their_usual_addresses(start):
