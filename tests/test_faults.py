@@ -187,3 +187,53 @@ def test_fifty_heads_that_trickle_are_each_told_so_in_time_and_hold_up_nobody(st
     finally:
         for sock in slow:
             sock.close()
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest", "statuses"),
+    [
+        (head("Content-Length: 0")[:1], b"\0\r\n\r\n", {400, 408}),
+        (head("Content-Length: 3", "Content-Type: image/png"), b"abc", {200, 408}),
+    ],
+    ids=["heads", "bodies"],
+)
+def test_what_comes_at_the_very_moment_when_its_time_is_over_is_answered_once(start, begun, rest, statuses):
+    seconds = 0.5
+    program = start(echo(server={"head_seconds": seconds, "block_seconds": seconds}))
+    callers = [connect(program) for _ in range(200)]
+    due = []
+    try:
+        for number, sock in enumerate(callers):
+            sock.sendall(begun)
+            due.append(time.monotonic() + seconds + (number / len(callers) - 0.75) / 100)
+        for sock, moment in zip(callers, due, strict=True):
+            while time.monotonic() < moment:
+                pass  # a sleep would miss it
+            with suppress(OSError):
+                sock.sendall(rest)
+        assert answered(program.port)
+        for sock in callers:
+            assert read_answer(sock).status in statuses
+    finally:
+        for sock in callers:
+            sock.close()
+    assert "Traceback" not in program.new_log()
+
+
+def test_whoever_is_hung_up_for_want_of_descriptors_may_have_just_sent_something(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo())
+    with ExitStack() as stack:
+        kept = [stack.enter_context(connect(program)) for _ in range(30)]
+        for sock in kept:
+            sock.sendall(head("Content-Length: 0"))
+            assert read_answer(sock).status == 200
+        # While a body is decoded, for one turn after it: more callers than there are descriptors, and all the old ones.
+        kept[0].sendall(post(b"[" + b"0," * 3_000_000 + b"0]", "application/json"))
+        others = [stack.enter_context(connect(program)) for _ in range(60)]
+        for sock in kept[1:]:
+            sock.sendall(head("Content-Length: 0"))
+        for sock in others:
+            sock.close()
+        assert within(SECONDS, lambda: answered(program.port))
+    assert "Traceback" not in program.new_log()

@@ -184,13 +184,17 @@ class Reactor:
         with self._lock:
             pass  # until whoever started this thread has written down that it leads
         while not self._stopping:
-            while self._ready:
-                connection = self._ready.popleft()
-                if time.monotonic() < self._wary_until:
-                    self._hand_over(connection)
-                elif not self._answer_at_once(connection, term):
-                    return
-            self._select()
+            try:
+                while self._ready:
+                    connection = self._ready.popleft()
+                    if time.monotonic() < self._wary_until:
+                        self._hand_over(connection)
+                    elif not self._answer_at_once(connection, term):
+                        return
+                self._select()
+            except Exception:  # a defect, which must cost no more than the connection that met it
+                log.exception("the server failed at a connection")
+                time.sleep(_MOMENT)  # it may fail at each turn
 
     def _answer_at_once(self, connection: Connection, term: int) -> bool:
         """True if this thread still leads afterwards."""
@@ -214,7 +218,8 @@ class Reactor:
     def _select(self) -> None:
         for key, _ in self._selector.select(self._patience()):
             if key.data is not None:
-                self._advance(key.data, key.data.receive())
+                if key.data.number in self._watched:  # else it was hung up a moment ago
+                    self._advance(key.data, key.data.receive())
             elif key.fileobj is self._wakened:
                 _hear(self._wakened)
             else:
@@ -255,6 +260,7 @@ class Reactor:
     def _advance(self, connection: Connection, progress: Progress) -> None:
         """Go on with a connection that is watched."""
         if progress is Progress.READY:
+            connection.deadline = math.inf  # it came in time, though the time may be over before it is looked at
             self._ready.append(connection)
         elif progress is Progress.GONE:
             self._close(connection)
