@@ -17,6 +17,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from izzati import Backend, Listen, PluginError, Problem, Reply, file_return, hookimpl
@@ -222,15 +224,52 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(recorder, case):
 BAD_CHUNKS = (
     *(b"0x3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"\r\nabc"),
     *(b"3\nabc\n0\n\n", b"3\rabc\r0"),  # the ends of their lines are none, and no other would come
+    *(b"3;a\rb\r\nabc\r\n0\r\n\r\n", b"3;\0\r\nabc\r\n0\r\n\r\n", b"0\r\n\n", b"0\r\nX: y\n\n", b"0\r\nX: \0\r\n\r\n"),
+    *(b"1%b3\r\nabc" % (b"0" * 15), b"3;" + b"x" * 20_000, b"3\r\nabc\rd", b"0\r\nX: " + b"y" * 20_000),
 )
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
+
+
 @pytest.mark.parametrize("chunk", BAD_CHUNKS)
-def test_a_bad_chunk_is_a_400(recorder, chunk):
-    start = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
-    answer = recorder.raw(start + chunk)
+def test_a_bad_chunk_is_a_400_in_however_many_pieces_it_comes(recorder, chunk):
+    answer = recorder.raw(CHUNKED + chunk)
     assert (answer.status, answer.headers["Connection"]) == (400, "close")
+    with recorder.connect() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(CHUNKED)
+        for byte in chunk:
+            sock.sendall(bytes([byte]))
+        sock.shutdown(socket.SHUT_WR)
+        assert read_answer(sock).status == 400
     assert recorder.calls == []
+
+
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=300), max_size=5),
+    extension=st.sampled_from([b"", b";a", b";a=b", b';a="b;c"', b";\xc3\xa9"]),
+    trailer=st.sampled_from([b"", b"X-Sum: 1\r\n", b"A: 1\r\nB: 2\r\n"]),
+    cut=st.integers(0, 2000),
+)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_chunks_arrive_as_they_were_however_they_are_cut_and_so_does_what_follows(
+    recorder, chunks, extension, trailer, cut
+):
+    recorder.calls.clear()
+    body = b"".join(b"%X%b\r\n%b\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
+    follows = head("Connection: close", "Content-Type: image/png", length=2) + b"\n\r"
+    sent = CHUNKED + body + b"00\r\n" + trailer + b"\r\n" + follows
+    with recorder.connect() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(sent[:cut])
+        sock.sendall(sent[cut:])
+        assert b"".join(iter(lambda: sock.recv(65536), b"")).count(b"HTTP/1.1 200 ") == 2
+    whole = b"".join(chunks)
+    assert recorder.calls == [
+        ({}, [("", "", "image/png", whole)] if whole else []),
+        ({}, [("", "", "image/png", b"\n\r")]),
+    ]
 
 
 def test_the_host_of_a_whole_url_counts_and_not_the_header(serve):

@@ -20,6 +20,7 @@ import h11
 
 from izzati import BLOCK, Problem
 from izzati.builtin.answer import Answer
+from izzati.builtin.chunks import ChunkFrames
 from izzati.builtin.environ import request_environ
 from izzati.builtin.streams import BodyStream, FileWrapper
 
@@ -48,9 +49,6 @@ _LINGER = 0.001
 
 _LINE_END = b"\r\n"
 """Means nothing before a request (RFC 9112, section 2.2): small devices send one behind a body."""
-
-_STRAY = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
-"""An end of a line that is none."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MIGHT_SWITCH = h11.MIGHT_SWITCH_PROTOCOL  # type: ignore[attr-defined]  # its documentation has it, its __all__ not
@@ -140,6 +138,8 @@ class Connection:
         # A new one for each, since h11 answers as well, or else does not know that the answer is over.
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
         self._request: h11.Request | None = None
+        #: of a body in chunks
+        self._frames: ChunkFrames | None = None
         self._problem: Problem | None = None
         self._early: deque[bytes] = deque()
         self._early_size = 0
@@ -220,36 +220,52 @@ class Connection:
             self.idle = False
             self.deadline = time.monotonic() + self._timeouts.head
         self._received += len(data)
-        self._http.receive_data(data)
-        return self._advance()
+        return self._advance(data)
 
-    def _advance(self) -> Progress:
-        """See what the bytes that have arrived amount to."""
+    def _advance(self, data: bytes) -> Progress:
+        """See what the bytes that have arrived amount to, with these."""
         try:
-            if self._request is None:
-                event = self._next_event()
-                if event is h11.NEED_DATA:
-                    return Progress.WAITING
-                if not isinstance(event, h11.Request):
-                    return Progress.GONE
-                self._request = event
-                # h11 looks only while they are incomplete.
-                if self._received > HEAD and _length_of_head(event) > HEAD:
-                    raise _too_long()
-                self.deadline = time.monotonic() + self._timeouts.block
-                if self._http.they_are_waiting_for_100_continue or _declared(event) > EARLY:
-                    return Progress.READY  # whether the body is wanted at all must be known first
-            while self._early_size < EARLY:
-                event = self._next_event()
-                if event is h11.NEED_DATA:
-                    return Progress.WAITING
-                if not isinstance(event, h11.Data):
-                    return Progress.READY
-                self._early.append(bytes(event.data))
-                self._early_size += len(event.data)
+            self._pass_on(data)
+            return (self._request is None and self._take_head()) or self._take_body()
         except Problem as problem:
             self._problem = problem
+            return Progress.READY
+
+    def _take_head(self) -> Progress | None:
+        """None if the first of the body is to be taken, too, before the request is answered."""
+        event = self._next_event()
+        if event is h11.NEED_DATA:
+            return Progress.WAITING
+        if not isinstance(event, h11.Request):
+            return Progress.GONE
+        self._request = event
+        # h11 looks only while they are incomplete.
+        if self._received > HEAD and _length_of_head(event) > HEAD:
+            raise _too_long()
+        self.deadline = time.monotonic() + self._timeouts.block
+        length = _length_of_body(event)
+        if length is None:
+            self._frames = ChunkFrames()
+            self._frames.check(self._http.trailing_data[0])
+        # Of a long body it must be known first whether it is wanted at all.
+        long = length is not None and length > EARLY
+        return Progress.READY if long or self._http.they_are_waiting_for_100_continue else None
+
+    def _take_body(self) -> Progress:
+        while self._early_size < EARLY:
+            event = self._next_event()
+            if event is h11.NEED_DATA:
+                return Progress.WAITING
+            if not isinstance(event, h11.Data):
+                break
+            self._early.append(bytes(event.data))
+            self._early_size += len(event.data)
         return Progress.READY
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._frames is not None:
+            self._frames.check(data)
+        self._http.receive_data(data)
 
     def _linger(self) -> Progress:
         """Wait for a moment, if there is nothing else to do: callers often send the next request at once."""
@@ -297,9 +313,6 @@ class Connection:
             raise Problem(
                 error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {reason}. Use an HTTP library."
             ) from error
-        # What h11 holds back of a body is the frame of a chunk. It would wait for the line's true end for ever.
-        if event is h11.NEED_DATA and self._request is not None and _STRAY.search(self._http.trailing_data[0]):
-            raise Problem(400, "A chunk of the body has a line that does not end with CR LF. Use an HTTP library.")
         return event
 
     def next_data(self) -> bytes | bytearray:
@@ -336,7 +349,7 @@ class Connection:
             self._waited += time.monotonic() - started
         if not data:
             raise _ended_early()
-        self._http.receive_data(data)
+        self._pass_on(data)
         self._waited_for += len(data)
         if self._waited >= self._timeouts.block:
             if self._waited_for < _SLOWEST * self._waited:
@@ -500,12 +513,15 @@ def _length_of_head(request: h11.Request) -> int:
     return sum(len(name) + len(value) + 4 for name, value in request.headers.raw_items()) + len(request.target)
 
 
-def _declared(request: h11.Request) -> int:
-    """The length of the body that the headers declare; 0 if they declare none, or are yet to be refused."""
+def _length_of_body(request: h11.Request) -> int | None:
+    """The length that the headers declare, 0 if they declare none; None for a body in chunks."""
+    length = 0
     for name, value in request.headers.raw_items():
         if len(name) == 14 and name.lower() == b"content-length":
-            return int(value)
-    return 0
+            length = int(value)
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            return None
+    return length
 
 
 def _ended_early() -> Problem:
