@@ -11,12 +11,16 @@ from werkzeug.exceptions import HTTPException
 from izzati.errors import Problem
 from izzati.limits import Limits, human
 
-__all__ = ["BLOCK", "Body"]
+__all__ = ["BLOCK", "LENGTH_DIGITS", "Body"]
 
 log = logging.getLogger("izzati")
 
 BLOCK = 256 * 1024
 """Bytes per read of a large body, and per write of a large answer: large blocks mean few turns of Python's loop."""
+
+
+LENGTH_DIGITS = 20
+"""As h11 has it. Python itself refuses to read numbers of thousands of digits, zeros included."""
 
 
 class Body:
@@ -114,7 +118,7 @@ class Body:
 def _declared_length(environ: Mapping[str, Any]) -> int | None:
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared:
-        if not (declared.isascii() and declared.isdigit()):
+        if not (declared.isascii() and declared.isdigit() and len(declared) <= LENGTH_DIGITS):
             raise Problem(400, "Content-Length is not a number of bytes. Leave it to the HTTP library.")
         return int(declared)
     chunked = "HTTP_TRANSFER_ENCODING" in environ

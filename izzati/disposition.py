@@ -8,8 +8,16 @@ from urllib.parse import unquote
 __all__ = ["parse_disposition"]
 
 # A quoted value ends at a quote that ends the parameter, else with the header, so that nothing is scanned twice.
-_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|"(?!\s*(?:;|$)))*)(?P<closing>"|$)'
-_PARAMETER = re.compile(rf";\s*(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:{_QUOTED}|(?P<token>[^;\s]*))", re.DOTALL)
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|\\$|"(?!\s*(?:;|$)))*)(?P<closing>"|$)'
+_PARAMETER = re.compile(
+    rf"\s*(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:{_QUOTED}|(?P<token>[^\";]*))\s*(?:;|$)", re.DOTALL
+)
+_BLANK = re.compile(r"\s*(?:;|$)")
+_INNER_QUOTE = re.compile(r'(?<!\\)"')
+_ANOTHER = re.compile(r";\s*[\w*-]+\s*=")
+"""Behind an inner quote, what looks like another parameter: who does not escape quotes may mean either."""
+
+_PIECE = re.compile(r".*\*\d+\*?")
 _MOST = 100  # since each costs as much time as a kilobyte of anything else
 _ESCAPED = re.compile(r'\\(["\\])')
 
@@ -23,19 +31,26 @@ def parse_disposition(header: str) -> dict[str, str]:
     ``filename*`` (RFC 8187) wins over ``filename``.
 
     :param header: the header's value, decoded.
-    :raises ValueError: if a parameter is there with two different values; if the quote of one is never closed, since
-        then what comes behind it, such as a line break, has cut the value; and if there are more than 100.
+    :raises ValueError: if a parameter is there with two different values, or in pieces (RFC 2231); if the quote of one
+        is never closed, since then what comes behind it, such as a line break, has cut the value, or may be closed
+        before another parameter, or not; if there is something else between parameters; and if there are more than
+        100.
     """
     kind, _, rest = header.partition(";")
     parameters = {"": kind.strip().lower()}
-    for number, match in enumerate(_PARAMETER.finditer(f";{rest}")):
-        if number == _MOST:
+    position = number = 0
+    while position < len(rest):
+        if blank := _BLANK.match(rest, position):
+            position = blank.end()
+            continue
+        match = _PARAMETER.match(rest, position)
+        number += 1
+        if number > _MOST:
             raise ValueError(f"more than {_MOST} parameters")
-        name, quoted, token = match["name"].lower(), match["quoted"], match["token"]
-        # A path of Windows may end in a backslash, which makes its last quote look escaped.
-        if quoted is not None and not match["closing"] and not quoted.endswith('\\"'):
-            raise ValueError(f"a quote that is never closed, after {name}=")
-        value = token if quoted is None else _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
+        if match is None:
+            raise ValueError("something that is no parameter, which has a name, an equals sign and a value")
+        position = match.end()
+        name, value = match["name"].lower(), _value(match)
         if parameters.setdefault(name, value) != value:
             raise ValueError(f"two different values of {name}")
     sent = parameters.pop("filename*", None)
@@ -45,6 +60,21 @@ def parse_disposition(header: str) -> dict[str, str]:
             parameters["filename"] = extended
         parameters.setdefault("filename", sent)  # not decoded, but a file all the same
     return parameters
+
+
+def _value(parameter: re.Match[str]) -> str:
+    name, quoted = parameter["name"], parameter["quoted"]
+    if _PIECE.fullmatch(name):
+        raise ValueError(f"a value in pieces, {name}, which RFC 7578 does not have")
+    if quoted is None:
+        return parameter["token"].strip()
+    # A path of Windows may end in a backslash, which makes its last quote look escaped.
+    if not parameter["closing"] and not quoted.endswith('\\"'):
+        raise ValueError(f"a quote that is never closed, after {name}=")
+    inner = _INNER_QUOTE.search(quoted)
+    if inner and _ANOTHER.search(quoted, inner.end()):
+        raise ValueError(f"a quote that may end the value of {name}, or not")
+    return _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
 
 
 def _extended(value: str) -> str | None:

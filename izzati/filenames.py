@@ -37,4 +37,4 @@ def safe_filename(sent: str, default: str = "upload") -> str:
         return name
     stem, dot, suffix = name.rpartition(".")
     tail = f"{dot}{suffix}".encode() if stem and len(suffix) <= 16 else b""
-    return (encoded[: _LONGEST - len(tail)] + tail).decode(errors="ignore")
+    return (encoded[: _LONGEST - len(tail)] + tail).decode(errors="ignore").strip(" .")

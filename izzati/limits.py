@@ -66,5 +66,6 @@ def human(size: int) -> str:
     """A number of bytes as people write it: ``16 MiB``."""
     for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
         if size >= 1 << power:
-            return f"{size / (1 << power):.3g} {unit}"
+            number = size / (1 << power)
+            return f"{number:.3g} {unit}" if number < 1000 else f"{number:.0f} {unit}"
     return f"{size} bytes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,13 +67,24 @@ class Routes:
         if plain is not None:
             return plain
         try:
-            route, request.variables = self._map.bind("").match(request.path, request.method)
-        except MethodNotAllowed as error:
-            return _other_method(request.method, ", ".join(sorted({*(error.valid_methods or ()), "OPTIONS"})))
-        except NotFound:
-            return _refusal(Problem(404, f"Nothing answers at this path. {self._known()}"))
+            return self._match(request)
         except HTTPException as error:
             return _refusal(error)
+
+    def _match(self, request: Request) -> Route:
+        method = request.method
+        if not method.isupper():  # Werkzeug would take it for the one in capitals
+            raise Problem(400, "Methods are written in capitals, as in POST (RFC 9110, section 9.1).")
+        if _is_no_text(request.environ.get("PATH_INFO", "")):
+            raise Problem(400, "The path is not UTF-8. Encode it as UTF-8, and that by percent signs.")
+        try:
+            route, request.variables = self._map.bind("").match(request.path, method)
+        except MethodNotAllowed as error:
+            return _other_method(method, ", ".join(sorted({*(error.valid_methods or ()), "OPTIONS"})))
+        except NotFound:
+            raise Problem(404, f"Nothing answers at this path. {self._known()}") from None
+        if any(isinstance(value, float) and not math.isfinite(value) for value in request.variables.values()):
+            raise Problem(400, "The path has a number that is larger than any that can be held.")
         assert isinstance(route, Route)
         return route
 
@@ -105,6 +117,15 @@ class Routes:
     def _known(self) -> str:
         paths = list(dict.fromkeys(route.path for route in self._routes))
         return f"These paths do: {', '.join(paths[:10])}{', ...' if len(paths) > 10 else ''}"
+
+
+def _is_no_text(path: str) -> bool:
+    """True if what WSGI hands on as Latin-1 (PEP 3333) is not UTF-8."""
+    try:
+        path.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _refusal(error: HTTPException) -> Route:

@@ -88,3 +88,30 @@ def test_what_could_never_match_is_refused_at_the_start(options):
 def test_an_origin_is_allowed_in_any_case(serve):
     served = serve(lambda text, data: {}, options={"browsers": {"allow_origins": "https://App.Example"}})
     assert served.request(headers={"Origin": ORIGIN}).status == 200
+
+
+@pytest.mark.parametrize(("name", "value"), [("Method", "PO(ST"), ("Headers", "x-a, b c"), ("Headers", "x;y")])
+def test_a_preflight_for_what_is_no_name_is_refused_and_not_sent_back(opened, name, value):
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    answer = opened.request(method="OPTIONS", headers={**headers, f"Access-Control-Request-{name}": value})
+    assert (answer.status, answer.headers[f"Access-Control-Allow-{name}s"]) == (400, None)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example@{host}",
+        "http://{host}/",
+        "HTTP://{host}",
+        "http://{host}?",
+        "http://",
+        "null, null",
+        "http:{host}",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_of_no_page(serve, origin):
+    for origins, status in ((["*"], 403), ([], 403)):
+        served = serve(lambda text, data: {}, options={"browsers": {"allow_origins": origins}})
+        sent = origin.format(host=f"127.0.0.1:{served.port}")
+        answer = served.request(headers={"Origin": sent, "Host": f"127.0.0.1:{served.port}"})
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, None)

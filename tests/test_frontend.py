@@ -388,6 +388,18 @@ def test_an_answer_that_breaks_off_is_an_error_and_leaves_no_file(scripted, tmp_
         assert [*tmp_path.iterdir()] == []
 
 
+def test_an_answer_of_a_length_that_nobody_can_read_is_an_error(scripted):
+    long = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: %b\r\nConnection: close\r\n\r\nabc" % (
+        b"1" * 5000
+    )
+    chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n-5\r\nabc\r\n"
+    server = scripted(long, chunk)
+    with Frontend(server.url) as frontend:
+        for _ in range(2):
+            with pytest.raises(NoAnswer, match=r"The answer of http://.* broke off: "):
+                frontend.send()
+
+
 def test_an_answer_that_is_not_what_it_says_is_an_error(scripted):
     server = scripted(answer(b"200 OK", b"{", b"Content-Type: application/json"))
     told = r"The answer is application/json that cannot be read\. .* line 1, column 2"

@@ -82,7 +82,7 @@ from izzati import Backend
 {setup}
 def callback(text, data):
     if "fail" in text:
-        raise RuntimeError("a defect")
+        raise RuntimeError("a defect" + text["fail"])
     return {{}}
 
 Backend(callback, only=()).run("127.0.0.1", 0)
@@ -133,6 +133,16 @@ def test_a_program_without_logging_has_the_lines_on_stderr(stderr_of):
     assert re.fullmatch(r"\d\d:\d\d:\d\d POST / 200 \d+\.\d ms 127\.0\.0\.1", lines[0])
     assert "failed in the callback" in lines[1]
     assert re.fullmatch(r"\d\d:\d\d:\d\d POST / 500 \d+\.\d ms 127\.0\.0\.1", lines[-1])
+
+
+def test_no_exception_begins_a_line_or_moves_a_cursor(stderr_of):
+    sent = "%0A12:00:00%20POST%20/admin%20200%201.0%20ms%20127.0.0.1%1B%5B2J%C2%9B2J%0D"
+    lines = stderr_of(f"/?fail={sent}")
+    begun = [line for line in lines if not line.startswith("    ")]
+    assert len(begun) == 2
+    assert "failed in the callback" in begun[0]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d POST / 500 \d+\.\d ms 127\.0\.0\.1", begun[1])
+    assert r"    12:00:00 POST /admin 200 1.0 ms 127.0.0.1\x1b[2J\x9b2J\x0d" in lines
 
 
 def test_json_is_an_option_and_then_every_line_is_json(stderr_of):

@@ -344,6 +344,37 @@ def test_a_path_with_escapes_finds_its_function(serve):
     assert served.request(path="/" + quote("é")).json == "found"
 
 
+@pytest.mark.parametrize("name", ["%FF", "%C3", "%C0%AF", "%ED%A0%80"])
+def test_a_path_that_is_not_utf_8_is_refused(serve, name):
+    served = serve({"/dogs/<name>": lambda text, data: text})
+    answer = served.request(path=f"/dogs/{name}")
+    assert (answer.status, "not UTF-8" in answer.json["detail"]) == (400, True)
+    assert served.request(path="/dogs/%C3%A9").json == {"name": "é"}
+
+
+def test_a_number_in_a_path_that_cannot_be_held_is_refused(serve):
+    served = serve({"/f/<float:x>": lambda text, data: text, "/n/<int:x>": lambda text, data: text})
+    answer = served.request(path="/f/" + "9" * 400 + ".0")
+    assert (answer.status, answer.json["detail"].startswith("The path has a number")) == (400, True)
+    assert served.request(path="/n/" + "9" * 5000).status == 404
+
+
+def test_a_method_counts_as_it_is_written(serve):
+    answer = serve(lambda text, data: text).request(method="post")
+    assert (answer.status, "in capitals" in answer.json["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [b'attachment; filename="\xe9.png"', b'attachment; filename="a.png"\r\nContent-Disposition: x; filename=b'],
+)
+def test_a_raw_body_whose_name_has_no_single_meaning_is_refused(recorder, disposition):
+    sent = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1\r\n"
+    answer = recorder.raw(sent + b"Content-Disposition: " + disposition + b"\r\n\r\nx")
+    assert (answer.status, "The request's Content-Disposition" in answer.json["detail"]) == (400, True)
+    assert recorder.calls == []
+
+
 def test_the_seeds_example_runs_unchanged(serve, capsys):
     def p(text, data):
         print(text, [x.filename for x in data])

@@ -24,6 +24,12 @@ __all__ = ["Browsers"]
 
 _LOOPBACK_NAMES = ("localhost",)
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~!$&'()*+;=%-]+))(?::\d*)?", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@\\\x00-\x20\x7f-\U0010ffff]+|null")
+"""As browsers write it (RFC 6454 §6.2); anything else is of no browser, and is not sent back."""
+
+_TOKENS = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
+"""One name, or several with commas between them (RFC 9110 §5.6.2)."""
+
 _KNOWN = 16
 """How many host names are remembered: callers of one server ask for few, and taking one apart costs more than all else
 that admits them. A caller may send long ones."""
@@ -75,6 +81,8 @@ class Browsers:
             response.headers["Access-Control-Expose-Headers"] = "*"
 
     def _allowed(self, origin: str, request: Request) -> bool:
+        if not _ORIGIN.fullmatch(origin):
+            return False
         return "*" in self._origins or origin in self._origins or _same(origin, request.environ)
 
     def _check_host(self, host: str) -> None:
@@ -142,8 +150,12 @@ def _host_name(host: str) -> str:
 
 
 def _preflight(request: Request) -> dict[str, str]:
-    headers = {"Access-Control-Allow-Methods": request.environ["HTTP_ACCESS_CONTROL_REQUEST_METHOD"]}
-    wanted = request.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
-    if wanted:
-        headers["Access-Control-Allow-Headers"] = wanted
-    return {**headers, "Access-Control-Max-Age": "600"}
+    headers = {"Access-Control-Max-Age": "600"}
+    for asked, answer in (("METHOD", "Methods"), ("HEADERS", "Headers")):
+        wanted = request.environ.get(f"HTTP_ACCESS_CONTROL_REQUEST_{asked}")
+        if not wanted:
+            continue
+        if not _TOKENS.fullmatch(wanted):
+            raise Problem(400, "The preflight asks for what is no name of a method or a header. Browsers send names.")
+        headers[f"Access-Control-Allow-{answer}"] = wanted
+    return headers

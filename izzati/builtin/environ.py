@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from functools import lru_cache
@@ -59,6 +60,8 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
             continue  # would be taken for the header of the same name with a hyphen
         key = _known_key(name) if len(name) <= _LONG else _key(name)
         value = raw_value.decode("latin-1")
+        if not value.isprintable() and _CONTROL.search(value):
+            raise Problem(400, "A header has a control character in its value. Encode it, such as by percent signs.")
         if key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             if environ.setdefault(key, value) != value:
                 raise Problem(400, "The request has two different headers Content-Type. Send one.")
@@ -74,6 +77,10 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
         raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
     environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
     return environ
+
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+"""What no value has (RFC 9110 §5.5), and what h11 lets pass."""
 
 
 def _key(name: bytes) -> str:

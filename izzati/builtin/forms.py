@@ -35,8 +35,6 @@ _CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8"
 _CHARSET_FIELD = re.compile(rb"(?:^|&)_charset_=([^&]+)")
 """In which a form may say what its characters are encoded in (RFC 7578 §4.6), as browsers do that are asked to."""
 
-_BOUNDARY = re.compile(r";\s*boundary\s*=", re.IGNORECASE)
-
 
 class Forms:
     """Reads both kinds of form."""
@@ -75,15 +73,19 @@ class _Multipart:
     _part: _Part
 
     def __init__(self, request: Request) -> None:
-        boundary = request.media_type_parameters.get("boundary", "")
+        try:
+            parameters = parse_disposition(request.environ["CONTENT_TYPE"])
+        except ValueError as error:
+            raise Problem(400, f"The Content-Type of the multipart form has {error}. Send one boundary.") from error
+        boundary = parameters.get("boundary", "")
         if not boundary:
             raise Problem(
                 400,
                 "The multipart form has no boundary in its Content-Type. "
                 "Do not set that header by hand: the HTTP library does, with the boundary that it uses.",
             )
-        if len(_BOUNDARY.findall(request.environ["CONTENT_TYPE"])) > 1:
-            raise Problem(400, "The Content-Type of the multipart form has two boundaries. Send the one that it uses.")
+        if "boundary*" in parameters:
+            raise Problem(400, "The Content-Type of the multipart form has a boundary* (RFC 8187). Send boundary.")
         if len(boundary) > 200:
             raise Problem(400, "The multipart form's boundary is longer than 200 characters (RFC 2046: 70).")
         self._request = request
@@ -111,6 +113,8 @@ class _Multipart:
             self._decoder.receive_data(block)
         except RequestEntityTooLarge:
             raise self._too_long() from None
+        except ValueError as error:
+            raise Problem(400, f"In the multipart form {error}. Send none.") from error
         for event in self._events():
             self._handle(event)
         if self._decoder.state is State.PART and len(self._decoder.buffer) > _PART_HEADERS:

@@ -248,8 +248,7 @@ class Connection:
             self._frames = ChunkFrames()
             self._frames.check(self._http.trailing_data[0])
         # Of a long body it must be known first whether it is wanted at all.
-        long = length is not None and length > EARLY
-        return Progress.READY if long or self._http.they_are_waiting_for_100_continue else None
+        return Progress.READY if (length or 0) > EARLY or self._http.they_are_waiting_for_100_continue else None
 
     def _take_body(self) -> Progress:
         while self._early_size < EARLY:
@@ -461,12 +460,11 @@ class Connection:
 
     def _body_is_over(self) -> bool:
         """True if the request's body has been read, or if the rest of it has arrived and can be thrown away."""
-        if not self._http.they_are_waiting_for_100_continue:
-            try:
-                while self._http.their_state is h11.SEND_BODY and self._next_event() is not h11.NEED_DATA:
-                    pass
-            except Problem:
-                return False
+        try:
+            while self._http.their_state is h11.SEND_BODY and self._next_event() is not h11.NEED_DATA:
+                pass
+        except Problem:
+            return False
         return self._http.their_state not in _UNREAD
 
     def _drain(self) -> None:

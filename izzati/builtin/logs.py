@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -68,7 +69,15 @@ class Logs:
         log.handle(record)
 
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """What begins a line is the time: an exception may hold what a caller sent, line ends and escapes too."""
+        text = super().format(record).replace("\n", "\n    ")
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         return _clock(int(record.created))
 

@@ -14,6 +14,8 @@ from werkzeug.sansio.multipart import MultipartDecoder
 __all__ = ["StrictDecoder"]
 
 _LONGEST_DELIMITER = 4096
+_MOST_BLANKS = 100
+"""Behind a boundary: more are refused, since a delimiter of any length could not be told from data when it is cut."""
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
@@ -27,18 +29,24 @@ class StrictDecoder(MultipartDecoder):
     def __init__(self, boundary: bytes, buffered: int) -> None:
         super().__init__(boundary, buffered)
         self._delimiter = b"--" + boundary
-        ending = rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)"
-        self.preamble_re = re.compile(rb"(?:\A|\r\n)" + re.escape(self._delimiter) + ending)
-        self.boundary_re = re.compile(rb"\r\n" + re.escape(self._delimiter) + ending)
+        delimiter = re.escape(self._delimiter)
+        self.preamble_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(--[ \t]*\r\n|[ \t]*\r\n)")
+        self.boundary_re = re.compile(rb"\r\n" + delimiter + rb"(--[ \t]*\r\n|[ \t]*\r\n)")
+        self._last_re = re.compile(rb"\r\n" + delimiter + rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)")
+        self._padded_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(?:--)?[ \t]{%d}" % _MOST_BLANKS)
         self._held = b""
 
     def receive_data(self, data: bytes | None) -> None:
         """Take the next bytes, None at the end. What may be the beginning of a delimiter waits for the rest of it."""
         if data is None:
+            self.boundary_re = self._last_re  # the last line needs no end
             super().receive_data(self._held)
             super().receive_data(None)
         else:
-            data, self._held = self._cut(self._held + data)
+            data = self._held + data
+            if self._delimiter in data and self._padded_re.search(data):
+                raise ValueError("a boundary has too many blanks behind it")
+            data, self._held = self._cut(data)
             super().receive_data(data)
 
     def _cut(self, data: bytes) -> tuple[bytes, bytes]:

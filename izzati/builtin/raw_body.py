@@ -16,9 +16,11 @@ class RawBody:
         if media_type.startswith("multipart/") or request.codecs.carries_data(media_type):
             return None
         # Clients write UTF-8 into a header that WSGI hands on as Latin-1 (PEP 3333).
-        header = request.environ.get("HTTP_CONTENT_DISPOSITION", "").encode("latin-1").decode(errors="replace")
+        header = request.environ.get("HTTP_CONTENT_DISPOSITION", "").encode("latin-1")
         try:
-            filename = parse_disposition(header).get("filename", "")
+            filename = parse_disposition(header.decode()).get("filename", "")
+        except UnicodeDecodeError:
+            raise Problem(400, "The request's Content-Disposition is not UTF-8. Encode the filename as that.") from None
         except ValueError as error:
             raise Problem(400, f"The request's Content-Disposition has {error}.") from error
         upload = None

@@ -12,7 +12,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 from werkzeug.http import parse_options_header
 
-from izzati.body import BLOCK
+from izzati.body import BLOCK, LENGTH_DIGITS
 from izzati.client.connections import reason
 from izzati.client.errors import NoAnswer
 from izzati.client.progress import metered
@@ -70,8 +70,12 @@ class Answer:
         self.filename = _filename(headers.get("Content-Disposition", ""))
         #: bytes of the body; None if the server does not say, or has packed it
         self.size: int | None = None
-        if "Content-Encoding" not in headers and headers.get("Content-Length", "").isdecimal():
-            self.size = int(headers["Content-Length"])
+        length = headers.get("Content-Length", "")
+        if len(length) > LENGTH_DIGITS:  # urllib3 would take whatever comes for the whole
+            response.close()
+            raise NoAnswer(f"The answer of {url} broke off: the length that it declares has {len(length):,} digits.")
+        if "Content-Encoding" not in headers and length.isdecimal():
+            self.size = int(length)
 
     @property
     def is_value(self) -> bool:
@@ -131,7 +135,7 @@ class Answer:
     def _received(self) -> Iterator[bytes]:
         try:
             yield from self._response.stream(BLOCK, decode_content=True)
-        except HTTPError as error:
+        except (HTTPError, ValueError) as error:  # urllib3 raises the latter for the size of a chunk
             raise NoAnswer(f"The answer of {self._url} broke off: {reason(error)}.") from error
 
 

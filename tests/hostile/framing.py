@@ -185,6 +185,8 @@ def heads() -> Iterator[Case]:
         ("a header without a name", b"POST / HTTP/1.1\r\nHost: localhost\r\n: x\r\n" + ok),
         ("a name with a space", b"POST / HTTP/1.1\r\nHost: localhost\r\nX A: 1\r\n" + ok),
         ("a name that is not ASCII", b"POST / HTTP/1.1\r\nHost: localhost\r\nX\xe9: 1\r\n" + ok),
+        ("a control character in a value", b"POST / HTTP/1.1\r\nHost: localhost\r\nX: a\x01b\r\n" + ok),
+        ("a DEL in a value", b"POST / HTTP/1.1\r\nHost: localhost\r\nX: a\x7fb\r\n" + ok),
         ("a NUL in a value", b"POST / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n" + ok),
         ("a blank before the first header", b"POST / HTTP/1.1\r\n Host: localhost\r\n" + ok),
         ("two media types", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n" + ok),

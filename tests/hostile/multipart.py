@@ -148,7 +148,9 @@ def boundaries() -> Iterator[Case]:
         ("an empty boundary in quotes", '; boundary=""', by_hand),
         ("a boundary of 201 characters", f"; boundary={'b' * 201}", "200 characters"),
         ("a boundary of 60,000 characters", f"; boundary={'b' * 60_000}", "200 characters"),
-        ("two boundaries", "; boundary=other; boundary=limit", "two boundaries"),
+        ("two boundaries", "; boundary=other; boundary=limit", "two different values of boundary"),
+        ("a boundary of RFC 8187", "; boundary=limit; boundary*=UTF-8''limit", "boundary*"),
+        ("a boundary in pieces", "; boundary*0=li; boundary*1=mit", "in pieces"),
         ("a boundary with markup", '; boundary="<script>alert(1)</script>"', "before its"),
     ):
         yield form(f"a form with {name}", whole, None, 400, kind=f"multipart/form-data{parameters}", says=says)
@@ -177,6 +179,20 @@ def parts() -> Iterator[Case]:
         multipart(part('; name="日本 é"'), part('; name="a[b][]"')),
         Sent({"日本 é": "x", "a[b][]": "x"}),
     )
+    for name, parameters, says in (
+        ("a quote behind a backslash that is never closed", '; name="abc\\', "never closed"),
+        ("an open quote before another parameter", '; name="photo; filename="x\\', "never closed"),
+        (
+            "a quote that may end before another parameter",
+            '; name="a" junk; filename="b.txt"',
+            "may end the value of name",
+        ),
+        ("a filename in pieces", '; name=a; filename*0="a"; filename*1=".txt"', "in pieces"),
+        ("something that is no parameter", "; name=a; filename", "no parameter"),
+    ):
+        yield form(name, multipart(part(parameters)), None, 400, says=says)
+    photo = Sent(files=(("a", "my photo.jpg", b"x"),))
+    yield form("a filename with a blank", multipart(part("; name=a; filename=my photo.jpg")), photo, lenient=True)
     file = Sent(files=(("", "x", b"data"),))
     yield form("a file without a name", multipart(part('; filename="x"', b"data")), file, lenient=True)
     yield form("a field without a name", multipart(part("")), None, 400, says="has no name")
@@ -236,11 +252,17 @@ def parts() -> Iterator[Case]:
         ("line ends", b"\r\n"),
         ("hyphens", b"-"),
         ("lines of two hyphens", b"\r\n--"),
-        ("blanks behind a boundary", b"\r\n--limit" + b" " * 5000 + b"x"),
     ):
         data = unit * (4_000_000 // len(unit))
         sent = Sent(files=(("file", "x", data),))
         yield form(f"a file of {name}", multipart(upload("x", data)), sent)
+    for place in (100_000, 261_000):  # 256 KiB are read at once
+        data = b"x" * place
+        body = multipart(upload("x", data), part('; name="a"')).replace(
+            b"x\r\n--limit\r\n", b"x\r\n--limit" + b" " * 5000 + b"\r\n"
+        )
+        sent = Sent({"a": "x"}, (("file", "x", data),))
+        yield form(f"5,000 blanks behind a boundary after {place:,} bytes", body, sent, 400)
 
 
 def charsets() -> Iterator[Case]:

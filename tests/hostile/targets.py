@@ -67,9 +67,7 @@ def methods() -> Iterator[Case]:
         data = head(f"Content-Type: {JSON}", "Content-Length: 8", method=method) + BODY
         yield case(f"the method {method[:20]}", data, None, 405, 400, 501, 431, method=method)
     for method in ("post", "Post"):
-        yield case(
-            f"the method {method}", post(BODY, JSON).replace(b"POST", method.encode(), 1), ONE, 200, 405, 400, 501
-        )
+        yield case(f"the method {method}", post(BODY, JSON).replace(b"POST", method.encode(), 1), None, 405, 400, 501)
     connect = head("Content-Length: 0", method="CONNECT", target="localhost:80")
     yield case("CONNECT", connect, None, 400, 405, 501)
     yield case("HEAD", head(method="HEAD"), None, 405, method="HEAD")
@@ -95,6 +93,7 @@ def preferences() -> Iterator[Case]:
         ("an Accept of nothing", "Accept: text/html"),
         ("an Accept of markup", "Accept: <script>alert(1)</script>"),
         ("a date that is none", "If-Modified-Since: yesterday"),
+        ("a date beyond all calendars", "If-Modified-Since: Fri, 31 Dec 99999999999 23:59:59 GMT"),
         ("an If-Match of anything", "If-Match: *"),
         ("cookies that are none", "Cookie: a=b; =; ;;; \xff"),
         ("credentials that are none", "Authorization: Basic !!!"),

@@ -48,7 +48,8 @@ def _number(length: str | None, *, chunked: bool) -> int | None:
     """Bytes that a body has; None if that is not known."""
     if length is None:
         return None if chunked else 0
-    return int(length) if length.isascii() and length.isdigit() else None
+    # One that is none is refused by the Backend. Python reads no number of thousands of digits.
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 20 else None
 
 
 class _Input(io.RawIOBase):

@@ -12,6 +12,7 @@ EMPTY = "What is no HTTP is a 400 without a body, and headers that are too long 
 HTTP_2 = "Whoever begins with HTTP/2 is not answered."
 NO_HOST = "A request without a `Host`, and one whose `Host` is not ASCII, is answered."
 TWO_TYPES = "Of two headers `Content-Type` one counts."
+TRAILER = "A LF alone may end the last chunk or its trailer; whether a request behind it is answered depends on that."
 NO_PATH = "A target that is neither a path nor a URL of this server is taken for a path."
 
 DOES_OTHERWISE = {
@@ -19,6 +20,8 @@ DOES_OTHERWISE = {
     "framing: no host": NO_HOST,
     "browsers: the host 'é.example'": NO_HOST,
     "framing: two media types": TWO_TYPES,
+    "framing: a chunk with a bare LF behind the last": TRAILER,
+    "framing: a chunk with a bare LF behind a trailer": TRAILER,
     "targets: the target 'evil.example:443'": NO_PATH,
     "targets: the target 'ftp://localhost/'": NO_PATH,
     "targets: the target 'javascript:alert(1)'": NO_PATH,
