@@ -75,6 +75,35 @@ def test_nested_values_and_files_travel_together(recorder, node, photo):
     ]
 
 
+def test_text_that_is_json_already_is_sent_as_it_is_written(recorder, node):
+    node(f"""
+        const text = '{{"id": 12345678901234567890, "ratio": 1.0, "name": "Rex"}}';
+        await send('{recorder.url}', {{ text }});
+        console.log(JSON.stringify(await send('{recorder.url}', {{ text, files: [new Blob(["x"])] }})));
+    """)
+    wanted = "{'id': 12345678901234567890, 'ratio': 1.0, 'name': 'Rex'}"
+    assert [repr(text) for text, _ in recorder.calls] == [wanted, wanted]
+
+
+def test_what_is_no_file_is_told(node):
+    cases = {
+        '["rex.jpg"]': '`files[0]` is "rex.jpg"',
+        '"rex.jpg"': '`files` is "rex.jpg"',
+        'new Blob(["x"])': "`files` is of the kind Blob",
+        "null": "`files` is null",
+        '[new Blob(["x"]), ["rex.jpg", "a photo"]]': '`files[1]` is ["rex.jpg", "a photo"]',
+        '[[new Blob(["x"]), "rex.jpg"]]': '`files[0]` is [of the kind Blob, "rex.jpg"]',
+    }
+    told = node(f"""
+        const calls = [{", ".join(cases)}].map((files) => send("http://127.0.0.1:9", {{ files }}));
+        const errors = await Promise.allSettled(calls);
+        console.log(JSON.stringify(errors.map(({{ reason }}) => [reason instanceof TypeError, reason.message])));
+    """)
+    assert [isinstance_ for isinstance_, _ in told] == [True] * len(cases)
+    assert [message.partition(", and should be ")[0] for _, message in told] == list(cases.values())
+    assert all("a File or a Blob, or a pair of its name and a Blob or bytes" in message for _, message in told)
+
+
 def test_names_arrive_as_they_are(recorder, node):
     text = {f"{name}{number}": name for number, name in enumerate(NASTY)}
     names = [f"x{name}y" for name in NASTY]

@@ -15,7 +15,8 @@
 
 /**
  * @typedef {object} Options
- * @property {Record<string, unknown>} [text] what the function gets as text: names, and any JSON values
+ * @property {Record<string, unknown> | string} [text] what the function gets as text: names, and any JSON values; or an
+ *   object in JSON, which is sent as it is written, so that numbers of more than 53 bits keep their digits
  * @property {Iterable<Upload>} [files] what it gets as files
  * @property {Record<string, string>} [headers] such as `{ Authorization: "Bearer …" }`
  * @property {AbortSignal} [signal] ends the call; `AbortSignal.timeout(5000)` after 5 seconds
@@ -42,7 +43,8 @@ export class Problem extends Error {
  * @param {Options} [options]
  * @returns {Promise<any>} the value that it returned; if it returned a file a Blob, with `name` and `type`
  * @throws {Problem} if the server refuses, or the function fails
- * @throws {TypeError} if the server cannot be reached, or does not let pages of this origin call
+ * @throws {TypeError} if the server cannot be reached, or does not let pages of this origin call; if `files` are none
+ * @throws {SyntaxError} if `text` is to go with files, and is not an object in JSON
  */
 export async function send(url, options = {}) {
   return read(await post(url, options));
@@ -55,7 +57,7 @@ export async function send(url, options = {}) {
  * @returns {Promise<Response>} whatever its status
  */
 export async function post(url, { text = {}, files = [], headers = {}, signal, progress } = {}) {
-  const { body, type } = encode(text, [...files]);
+  const { body, type } = encode(text, uploads(files));
   const all = { Accept: "application/json, */*;q=0.9", ...(type ? { "Content-Type": type } : {}), ...headers };
   if (signal?.aborted) throw aborted(signal);
   if (progress && typeof XMLHttpRequest !== "undefined") return upload(String(url), body, all, signal, progress);
@@ -108,13 +110,14 @@ export function filename(response) {
 /**
  * One body of text and files. Without files it is JSON. With them it is a form whose parts are typed: text that is no
  * string is JSON, so that numbers, lists and objects arrive as such.
- * @param {Record<string, unknown>} text
- * @param {Upload[]} files
+ * @param {Record<string, unknown> | string} text
+ * @param {any[]} files
  * @returns {{ body: any, type?: string }} without a type where whoever sends it must choose the boundary
  */
 export function encode(text, files) {
-  if (!files.length) return { body: JSON.stringify(text), type: "application/json" };
-  const fields = Object.entries(text).filter(([, value]) => JSON.stringify(value) !== undefined);
+  const source = typeof text === "string" ? text : JSON.stringify(text);
+  if (!files.length) return { body: source, type: "application/json" };
+  const fields = members(source);
   if (files.some((file) => "uri" in file)) return { body: nativeForm(fields, files) };
   // Not by FormData: it can give a part a type only together with a filename, which would make it a file.
   const boundary = `izzati-${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
@@ -124,12 +127,12 @@ export function encode(text, files) {
     const head = `Content-Disposition: form-data; ${disposition}${type && `\r\nContent-Type: ${type}`}`;
     parts.push(`--${boundary}\r\n${head}\r\n\r\n`, content, "\r\n");
   };
-  for (const [name, value] of fields) {
-    const isString = typeof value === "string";
-    add(`name="${escaped(name)}"`, isString ? "" : "application/json", isString ? value : JSON.stringify(value));
+  for (const [name, json] of fields) {
+    const isString = json.startsWith('"');
+    add(`name="${escaped(name)}"`, isString ? "" : "application/json", isString ? JSON.parse(json) : json);
   }
   for (const file of files) {
-    const [name, content] = Array.isArray(file) ? file : [/** @type {File} */ (file).name ?? "file", file];
+    const [name, content] = Array.isArray(file) ? file : [file.name ?? "file", file];
     const type = (content instanceof Blob && content.type) || "application/octet-stream";
     add(`name="file"; filename="${escaped(name)}"`, type, content);
   }
@@ -138,22 +141,76 @@ export function encode(text, files) {
 
 /**
  * React Native reads files by their address, and only through its own FormData. There a part may have a type alone.
- * @param {[string, unknown][]} fields
+ * @param {[string, string][]} fields
  * @param {any[]} files
  */
 function nativeForm(fields, files) {
   const form = new FormData();
   const append = (/** @type {string} */ name, /** @type {any} */ part) => form.append(name, part);
-  for (const [name, value] of fields) {
-    append(
-      escaped(name),
-      typeof value === "string" ? value : { string: JSON.stringify(value), type: "application/json" },
-    );
+  for (const [name, json] of fields) {
+    append(escaped(name), json.startsWith('"') ? JSON.parse(json) : { string: json, type: "application/json" });
   }
   for (const { uri, name = uri.split("/").pop(), type = "application/octet-stream" } of files) {
     append("file", { uri, name, type });
   }
   return form;
+}
+
+/**
+ * The files that can be sent.
+ * @param {unknown} files
+ * @returns {any[]}
+ */
+function uploads(files) {
+  const expected = "a File or a Blob, or a pair of its name and a Blob or bytes";
+  if (typeof files === "string" || !(/** @type {any} */ (files)?.[Symbol.iterator])) {
+    throw new TypeError(`\`files\` is ${told(files)}, and should be a list. Each of it is ${expected}.`);
+  }
+  const all = [.../** @type {Iterable<any>} */ (files)];
+  for (const [place, file] of all.entries()) {
+    const content = Array.isArray(file) ? typeof file[0] === "string" && file[1] : file;
+    const isSent = typeof (content?.size ?? content?.byteLength) === "number" || typeof file?.uri === "string";
+    if (!isSent) throw new TypeError(`\`files[${place}]\` is ${told(file)}, and should be ${expected}.`);
+  }
+  return all;
+}
+
+/** @param {unknown} value @returns {string} */
+function told(value) {
+  if (Array.isArray(value)) return `[${value.map(told).join(", ")}]`;
+  if (Object(value) === value) return `of the kind ${Object.prototype.toString.call(value).slice(8, -1)}`;
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+/**
+ * The members of an object, whose values are as they were written.
+ * @param {string} source JSON (RFC 8259)
+ * @returns {[string, string][]} the name and the JSON of each
+ * @throws {SyntaxError} if it is not an object in JSON, or two of its members have one name
+ */
+export function members(source) {
+  let value;
+  try {
+    value = JSON.parse(source);
+  } catch (error) {
+    throw new SyntaxError(`This is not JSON: ${/** @type {Error} */ (error).message}`);
+  }
+  if (Object.prototype.toString.call(value) !== "[object Object]") {
+    throw new SyntaxError('Write names and values, such as {"name": "Rex"}.');
+  }
+  /** @type {Map<string, string>} */
+  const found = new Map();
+  let [depth, name, start] = [0, "", 0];
+  for (const { 0: token, index } of source.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/g)) {
+    if (depth === 1 && token === ":") start = index + 1;
+    else if (depth === 1 && start && (token === "," || token === "}")) {
+      if (found.has(name)) throw new SyntaxError(`The name ${JSON.stringify(name)} is there twice.`);
+      found.set(name, source.slice(start, index).trim());
+      start = 0;
+    } else if (depth === 1 && !start && token.startsWith('"')) name = JSON.parse(token);
+    depth += { "{": 1, "[": 1, "}": -1, "]": -1 }[token] ?? 0;
+  }
+  return [...found];
 }
 
 /** @param {string} text what stands in quotes in a header, as izzati and browsers write it */
