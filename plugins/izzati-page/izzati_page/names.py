@@ -38,4 +38,4 @@ def summary_and_rest(docstring: str, name: str) -> tuple[str, str]:
     if not summary or len(summary) > _LONGEST:
         words = name.replace("_", " ").strip()
         return words[:1].upper() + words[1:], docstring.strip()
-    return summary, rest.strip()
+    return summary, rest.strip("\n")

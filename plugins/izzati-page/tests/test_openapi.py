@@ -17,8 +17,8 @@ def caption(text, data):
     """Say what is on
     a photo.
 
-    In one sentence,
-      and no more.
+      In one sentence,
+    and no more.
     """
     return {"about": text, "files": [file.filename for file in data]}
 
@@ -38,7 +38,7 @@ def test_a_function_is_described_by_its_docstring(serve):
     operation = document["paths"]["/"]["post"]
     assert operation["operationId"] == "caption"
     assert operation["summary"] == "Say what is on a photo"
-    assert operation["description"] == "In one sentence,\n  and no more."
+    assert operation["description"] == "  In one sentence,\nand no more."
     assert "security" not in document
 
 
