@@ -59,7 +59,7 @@ class Page:
         yield Route("/openapi.json", partial(_answer, description, "application/json"), _READING)
         yield Route("/", self._page, _READING, public=True)
         yield Route("/izzati.js", partial(self._file, "izzati.js"), _READING, public=True)
-        yield Route("/favicon.ico", partial(self._file, "icon.svg"), _READING, public=True)
+        yield Route("/favicon.ico", self._icon, _READING, public=True)
         yield Route("/izzati-page/<name>", self._part, _READING, public=True)
 
     def _page(self, request: Request) -> Response:
@@ -67,6 +67,11 @@ class Page:
             # Below a path of another application, without the slash that what the page needs is relative to.
             return Response(status=308, headers={"Location": f"{request.environ.get('SCRIPT_NAME', '')}/"})
         return self._file("page.html", request)
+
+    def _icon(self, request: Request) -> Response:
+        response = self._file("icon.svg", request)
+        response.headers["Cache-Control"] = "max-age=86400"  # or browsers ask again with every page
+        return response
 
     def _part(self, request: Request) -> Response:
         return self._file(request.variables["name"], request)

@@ -125,6 +125,7 @@ def test_a_browser_is_told_what_has_not_changed(visit):
     first = served.request(method="GET", path="/izzati.js")
     again = served.request(method="GET", path="/izzati.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status, again.body) == (http.client.NOT_MODIFIED, b"")
+    assert served.request(method="GET", path="/favicon.ico").headers["Cache-Control"] == "max-age=86400"
     assert served.request(method="HEAD", path="/").headers["Content-Length"] == str(
         len(served.request(method="GET", path="/").body)
     )
