@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-__all__ = ["operation_id", "summary_and_rest"]
+__all__ = ["operation_id", "own_name", "summary_and_rest"]
 
 _NAMELESS = "callback"
 """What izzati calls a lambda, and what the documentation calls every function."""
@@ -13,19 +13,29 @@ _LONGEST = 90
 """Characters of a summary, which is a heading."""
 
 
-def operation_id(name: str, rule: str, taken: Container[str]) -> str:
-    """A name that no other function has: its own, or that of its path where its own says nothing or is taken.
+def own_name(name: str, rule: str) -> str:
+    """The name of a function, or that of its path where its own says nothing (``_``).
 
     :param rule: its path.
     """
-    words = "_".join(re.findall(r"\w+", re.sub(r"<[^>]*>", " ", rule)))
-    wanted = (words or "send_text_and_files") if name == _NAMELESS else name
+    return name if name != _NAMELESS and name.strip("_") else _words(rule) or "send_text_and_files"
+
+
+def operation_id(name: str, rule: str, taken: Container[str]) -> str:
+    """A name that no other function has: its own, with its path's where that is taken.
+
+    :param rule: its path.
+    """
     number = 1
-    found = wanted if wanted not in taken else f"{wanted}_{words}".rstrip("_")
+    found = name if name not in taken else f"{name}_{_words(rule)}".rstrip("_")
     while found in taken:
         number += 1
-        found = f"{wanted}_{number}"
+        found = f"{name}_{number}"
     return found
+
+
+def _words(rule: str) -> str:
+    return "_".join(re.findall(r"\w+", re.sub(r"<[^>]*>", " ", rule))).strip("_")
 
 
 def summary_and_rest(docstring: str, name: str) -> tuple[str, str]:

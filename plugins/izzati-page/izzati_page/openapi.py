@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from izzati import Callback
-from izzati_page.names import operation_id, summary_and_rest
+from izzati_page.names import operation_id, own_name, summary_and_rest
 from izzati_page.rules import template
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ def describe(backend: Backend, title: str, version: str) -> dict[str, Any]:
     taken = {"page"}
     for rule, callback in backend.callbacks.items():
         path, parameters = ("/", []) if rule == "/" else template(rule, paths)
-        name = operation_id(callback.name, rule, taken)
-        taken.add(name)
-        operation = _operation(callback, name, backend)
+        name = own_name(callback.name, rule)
+        operation = _operation(callback, name, operation_id(name, rule, taken), backend)
+        taken.add(operation["operationId"])
         paths.setdefault(path, {})["post"] = {**operation, "parameters": parameters} if parameters else operation
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -98,11 +98,11 @@ def describe(backend: Backend, title: str, version: str) -> dict[str, Any]:
     return document
 
 
-def _operation(callback: Callback, name: str, backend: Backend) -> dict[str, Any]:
+def _operation(callback: Callback, name: str, unique: str, backend: Backend) -> dict[str, Any]:
     summary, rest = summary_and_rest(callback.description, name)
     refusals = {**_REFUSALS, "401": _UNKNOWN} if backend.challenges else _REFUSALS
     operation = {
-        "operationId": name,
+        "operationId": unique,
         "summary": summary,
         "requestBody": {"description": _SENT, "content": _bodies(backend.codecs.readers)},
         "responses": {

@@ -49,6 +49,9 @@ def test_every_function_has_a_name_of_its_own(serve):
     def long(text, data):
         pass
 
+    def _(text, data):
+        pass
+
     long.__doc__ = "A word " * 20
     functions = {
         "/": lambda text, data: {},
@@ -57,6 +60,8 @@ def test_every_function_has_a_name_of_its_own(serve):
         "/b": show_dogs,
         "/c": long,
         "/d/e": lambda text, data: {},
+        "/f": _,
+        "/_": _,
     }
     paths = described(serve, functions)["paths"]
     named = {path: (its["post"]["operationId"], its["post"]["summary"]) for path, its in paths.items()}
@@ -64,10 +69,12 @@ def test_every_function_has_a_name_of_its_own(serve):
     assert named == {
         "/": ("send_text_and_files", "Send text and files"),
         "/a": ("show_dogs", "Show dogs"),
-        "/b/{x}": ("show_dogs_b", "Show dogs b"),
-        "/b": ("show_dogs_2", "Show dogs 2"),
+        "/b/{x}": ("show_dogs_b", "Show dogs"),
+        "/b": ("show_dogs_2", "Show dogs"),
         "/c": ("long", "Long"),
         "/d/e": ("d_e", "D e"),
+        "/f": ("f", "F"),
+        "/_": ("send_text_and_files_2", "Send text and files"),
     }
     assert paths["/c"]["post"]["description"] == ("A word " * 20).strip()
 

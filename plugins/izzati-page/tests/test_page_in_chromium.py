@@ -367,6 +367,16 @@ def test_several_functions_are_a_menu_whose_choice_is_in_the_address(visit):
     expect(links.nth(2)).to_have_attribute("aria-current", "page")
 
 
+def test_functions_whose_names_do_not_tell_them_apart_are_called_by_their_paths(visit):
+    def _(text, data):
+        pass
+
+    page = visit({"/dogs": _, "/cats": echo, "/cats/<name>": echo})
+    expect(page.locator("#summary")).to_have_text("Dogs")
+    links = page.get_by_role("navigation").get_by_role("link")
+    assert links.all_inner_texts() == ["Dogs", "/cats", "/cats/{name}"]
+
+
 def test_one_function_has_no_menu(visit):
     page = visit(echo, page=Page(title="Dog show"))
     expect(page.locator("#summary")).to_be_visible()

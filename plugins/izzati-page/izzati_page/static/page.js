@@ -65,7 +65,9 @@ function open(description) {
   byId("menu")
     .querySelector("ul")
     .replaceChildren(
-      ...functions.map(({ path, operation }) => make("li", {}, make("a", { href: `#${path}` }, label(operation)))),
+      ...functions.map(({ path, operation }) =>
+        make("li", {}, make("a", { href: `#${path}` }, label(path, operation))),
+      ),
     );
   byId("desk").hidden = false;
   choose();
@@ -102,10 +104,11 @@ function plain(path) {
   }
 }
 
-/** A function's name as a person would write it. @param {any} operation */
-function label({ operationId }) {
+/** A function's name as a person would write it; where another one is told the same, its path. */
+function label(/** @type {string} */ path, /** @type {any} */ { operationId, summary }) {
   const words = operationId.replaceAll("_", " ").trim();
-  return words[0].toUpperCase() + words.slice(1);
+  const isAlone = functions.filter(({ operation }) => operation.summary === summary).length === 1;
+  return isAlone && words ? words[0].toUpperCase() + words.slice(1) : path;
 }
 
 /** Where the function is, its variables filled in. */
