@@ -151,7 +151,11 @@ def test_json_is_sent_with_files_and_both_shapes_keep_what_was_written(visit, ph
 
 @pytest.mark.parametrize(
     ("source", "words"),
-    [('{"a": }', "This is not JSON: "), ("[1]", 'Write names and values, such as {"name": "Rex"}.')],
+    [
+        ('{"a": }', "This is not JSON: "),
+        ("[1]", 'Write names and values, such as {"name": "Rex"}.'),
+        ('{"a": {"b": 1}, "b": "}", "\\u0061": 2}', 'The name "a" is there twice.'),
+    ],
 )
 def test_what_is_no_json_object_is_told_before_it_is_sent(visit, source, words):
     page = visit(echo)
@@ -159,6 +163,19 @@ def test_what_is_no_json_object_is_told_before_it_is_sent(visit, source, words):
     page.click("#send")
     expect(page.locator("#mistake")).to_contain_text(words)
     assert page.evaluate("document.activeElement.id") == "source"
+
+
+def test_json_is_sent_as_it_is_written(visit, photo):
+    arrived = []
+    page = visit(lambda text, data: arrived.append((repr(text), len(data))))
+    write_json(page, '{"big": 12345678901234567890, "f": [1.0, "1,}]"], "2": "z", "1": -0.0}')
+    send(page)
+    page.set_input_files("#files", photo)
+    send(page)
+    text = "{'big': 12345678901234567890, 'f': [1.0, '1,}]'], '2': 'z', '1': -0.0}"
+    assert arrived == [(text, 0), (text, 1)]
+    page.fill("#source", '{"a": {"b": 1, "b": 2}}')
+    assert "the key 'b' more than once" in refused(page)[1]
 
 
 def test_an_answer_of_values_is_folded_and_keeps_every_digit(visit):

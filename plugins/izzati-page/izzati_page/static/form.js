@@ -2,6 +2,7 @@
 /** What a person fills in: files, fields or JSON, and the variables of the function's address. */
 
 import { PICTURES, byId, make, size, tell } from "./dom.js";
+import { members } from "./izzati.js";
 
 /** @type {Map<File, string | null>} the files that have been chosen, and the addresses of their pictures */
 const chosen = new Map();
@@ -51,19 +52,15 @@ export function prepare(onchange) {
 export const files = () => [...chosen.keys()];
 
 /**
- * The text that will be sent.
- * @returns {Record<string, unknown>}
- * @throws {SyntaxError} with words for the person, if what stands there is not an object in JSON
+ * The text that will be sent: an object in JSON, as it is written, since a browser's own numbers have 53 bits.
+ * @returns {string}
+ * @throws {SyntaxError} with words for the person, if what stands there is none
  */
 export function text() {
-  if (byId("json").hidden) return fields();
-  const written = source.value.trim();
-  if (!written) return {};
-  const value = parse(written);
-  if (Object.prototype.toString.call(value) !== "[object Object]") {
-    throw new SyntaxError('Write names and values, such as {"name": "Rex"}.');
-  }
-  return value;
+  if (byId("json").hidden) return JSON.stringify(fields());
+  const written = source.value.trim() || "{}";
+  members(written);
+  return written;
 }
 
 /** Say that what stands there cannot be sent. @param {string} words */
@@ -167,7 +164,7 @@ function fields() {
 function reshape() {
   const toJson = byId("json").hidden;
   try {
-    const value = text();
+    const value = JSON.parse(text());
     if (toJson) {
       source.value = JSON.stringify(value, null, 2);
     } else {
@@ -188,13 +185,4 @@ function reshape() {
     tell(byId("mistake"), /** @type {Error} */ (error).message);
   }
   changed();
-}
-
-/** @param {string} written */
-function parse(written) {
-  try {
-    return JSON.parse(written);
-  } catch (error) {
-    throw new SyntaxError(`This is not JSON: ${/** @type {Error} */ (error).message}`);
-  }
 }

@@ -122,7 +122,8 @@ function address() {
 
 /** Write the same call as code. */
 function describe() {
-  let text = {};
+  if (!current) return; // not yet known
+  let text = "{}";
   try {
     text = form.text();
   } catch {
