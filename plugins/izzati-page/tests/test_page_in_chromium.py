@@ -73,6 +73,18 @@ def test_a_picture_is_chosen_sent_and_the_answer_seen_on_a_phone_without_a_word_
     assert [word for word in ("http", "post", "multipart", "status", "request", "header") if word in seen] == []
 
 
+def test_on_a_phone_a_tall_picture_is_scrolled_to(visit):
+    page = visit(lambda text, data: file_return(png(300, 400, (55, 135, 215)), filename="tall.png"), **PHONE)
+    send(page)
+    expect(page.get_by_role("img", name="The answer: tall.png")).to_be_in_viewport(ratio=1)
+
+
+def test_a_picture_that_is_none_is_told(visit):
+    page = visit(lambda text, data: file_return(b"no picture", filename="rex.png"))
+    send(page)
+    expect(page.locator("#result > :first-child")).to_have_text("A picture came back that this browser cannot show.")
+
+
 def test_the_page_fits_a_phone_and_has_its_camera(visit, photo):
     page = visit({"/": echo, **{f"/function_{number}": echo for number in range(9)}}, **PHONE)
     camera = page.locator("#camera")
@@ -196,6 +208,7 @@ def test_an_answer_of_values_is_folded_and_keeps_every_digit(visit):
     assert many.locator("ol").count() == 0
     many.locator("summary").click()
     expect(many.locator("ol > li")).to_have_count(100)
+    expect(many.locator(".key").nth(1)).to_have_text("0")
     result.get_by_role("button", name="Show more of 150").click()
     result.get_by_role("button", name="Show more of 50").click()
     expect(many.locator("ol > li")).to_have_count(250)
@@ -232,7 +245,16 @@ def test_text_is_shown_and_more_of_it_than_anyone_reads_is_cut(visit):
     send(page)
     shown = page.locator("#result pre.text").inner_text()
     assert shown.startswith("größe <b>xxx")
-    assert shown.endswith("… and more: all of it is 300 kB.")
+    assert shown.endswith("… and more: all of it is 293 KiB.")
+
+
+def test_a_string_longer_than_anyone_reads_is_cut(visit):
+    page = visit(lambda text, data: {"long": "größe " * 200_000})
+    send(page)
+    shown = page.locator("#result .string").inner_text()
+    assert shown.startswith("größe größe ")
+    assert shown.endswith(" … and more: 1,200,000 characters in all.")
+    assert len(shown) < 30_000
 
 
 def test_a_file_that_no_browser_shows_can_be_saved(visit, tmp_path):
@@ -305,7 +327,7 @@ def test_the_progress_of_a_slow_upload_is_seen(visit, video):
     page.click("#send")
     expect(page.locator("#bar")).to_have_attribute("value", re.compile("[1-9]"))
     assert 0 < page.locator("#bar").evaluate("it => it.value") < 100
-    expect(page.locator("#sent")).to_contain_text("% of 48 MB")
+    expect(page.locator("#sent")).to_contain_text("% of 46 MiB")
     slow.go.set()
     expect(page.locator("#status")).to_contain_text("It took")
     expect(page.locator("#progress")).to_be_hidden()
@@ -400,6 +422,16 @@ def test_one_function_has_no_menu(visit):
     expect(page.locator("#menu")).to_be_hidden()
     assert (page.title(), page.locator("#title").inner_text()) == ("Dog show", "Dog show")
     assert page.request.get(page.served.url + "/favicon.ico").ok
+
+
+def test_sizes_and_spans_of_time_are_as_people_write_them(visit):
+    page = visit(echo)
+    words = """import("./izzati-page/dom.js").then(({ size, duration, elapsed }) => [
+        ...[1, 1023, 1024, 9_900_000, 1 << 30].map(size), ...[0.25, 9.94, 59.7, 119.7].map(duration), elapsed(3.2)])"""
+    assert page.evaluate(words) == [
+        *("1 byte", "1023 bytes", "1.0 KiB", "9.4 MiB", "1.0 GiB"),
+        *("0.25 seconds", "9.9 seconds", "1 min 0 s", "2 min 0 s", "3 s"),
+    ]
 
 
 def test_at_night_the_page_is_dark(visit):

@@ -5,8 +5,10 @@ import { PICTURES, copies, make, size } from "./dom.js";
 import { filename, mediaType } from "./izzati.js";
 
 const TEXT = /^text\/|[/+](json|xml|x?html|javascript|ecmascript|yaml|x-yaml|toml|sql|x-sh|x-ndjson)\b/;
-/** Bytes of text that are shown, of values and drawings that are taken apart; members of a list that are shown at once. */
-const [LONGEST, LARGEST, AT_ONCE] = [200_000, 8_000_000, 100];
+/** Bytes of text that are shown, and of values and drawings that are taken apart. */
+const [LONGEST, LARGEST] = [200_000, 8_000_000];
+/** Of values: characters of a string that are shown, and members of a list that are shown at once. */
+const [LONGEST_STRING, AT_ONCE] = [20_000, 100];
 
 /** @type {string[]} addresses of what is shown, until the next answer comes */
 let addresses = [];
@@ -67,17 +69,18 @@ async function asText(type, blob) {
   return shown;
 }
 
-/** @param {string} source @param {string} name */
-function picture(source, name) {
+/** A picture, once it has its size, or word of one that is none. @param {string} source @param {string} name */
+async function picture(source, name) {
   const image = make("img", {
     src: source,
     alt: name ? `The answer: ${name}` : "The answer, a picture",
     className: "picture",
   });
-  image.addEventListener("error", () =>
-    image.replaceWith(make("p", {}, "A picture came back that this browser cannot show.")),
-  );
-  return image;
+  const isLoaded = await new Promise((resolve) => {
+    image.onload = () => resolve(true);
+    image.onerror = () => resolve(false);
+  });
+  return isLoaded ? image : make("p", {}, "A picture came back that this browser cannot show.");
 }
 
 /**
@@ -126,7 +129,7 @@ class Written {
 /** @param {any} value @param {number} [depth] @returns {HTMLElement} */
 export function tree(value, depth = 0) {
   if (!isContainer(value)) return scalar(value);
-  const pairs = Array.isArray(value) ? value.map((each, index) => [index + 1, each]) : Object.entries(value);
+  const pairs = Array.isArray(value) ? value.map((each, index) => [index, each]) : Object.entries(value);
   if (!pairs.length) return make("span", { className: "quiet" }, "empty");
   const list = make(Array.isArray(value) ? "ol" : "ul", { className: "tree" });
   const more = make("button", { type: "button", className: "plain" });
@@ -170,8 +173,10 @@ const isContainer = (value) => Object(value) === value && !(value instanceof Wri
 /** @param {any} value */
 function scalar(value) {
   if (value === "") return make("span", { className: "quiet" }, "empty");
-  const kind = value instanceof Written ? "number" : typeof value;
-  return make("span", { className: kind }, value instanceof Written ? value.source : String(value));
+  if (value instanceof Written) return make("span", { className: "number" }, value.source);
+  const text = String(value);
+  const cut = text.length > LONGEST_STRING ? ` … and more: ${text.length.toLocaleString("en")} characters in all.` : "";
+  return make("span", { className: typeof value }, text.slice(0, LONGEST_STRING) + cut);
 }
 
 /** @param {Blob} blob @param {string} type the one it shall have, whatever the server said besides */

@@ -23,18 +23,23 @@ export function tell(element, text) {
   element.hidden = !text;
 }
 
-/** A number of bytes as people write it. @param {number} bytes */
+/** A number of bytes, in the units that izzati's limits have. @param {number} bytes */
 export function size(bytes) {
-  if (bytes < 1000) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
-  const power = Math.min(Math.floor(Math.log10(bytes) / 3), 4);
-  const value = bytes / 1000 ** power;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${["", "kB", "MB", "GB", "TB"][power]}`;
+  if (bytes < 1024) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), 4);
+  const value = bytes / 1024 ** power;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${["", "KiB", "MiB", "GiB", "TiB"][power]}`;
 }
 
-/** A span of time as people say it. @param {number} seconds */
+/** How long something took, as people say it. @param {number} seconds */
 export function duration(seconds) {
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(seconds < 1 ? 2 : 1) : Math.round(seconds)} seconds`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return seconds < 10 ? `${seconds.toFixed(seconds < 1 ? 2 : 1)} seconds` : elapsed(seconds);
+}
+
+/** How long something takes so far. @param {number} seconds */
+export function elapsed(seconds) {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 /**

@@ -2,7 +2,7 @@
 /** The page: it reads what the server describes, lets a person fill a form in, sends it, and shows the answer. */
 
 import { shown, tree } from "./answer.js";
-import { byId, copies, duration, make, size, tell } from "./dom.js";
+import { byId, copies, duration, elapsed, make, size, tell } from "./dom.js";
 import { ask, credentials, leave, way } from "./door.js";
 import * as form from "./form.js";
 import { Problem, post, read } from "./izzati.js";
@@ -249,7 +249,7 @@ function wait(seconds) {
   progress(0, 0);
   const ticking = setInterval(() => {
     if (byId("bar").hasAttribute("value")) return;
-    byId("sent").textContent = `Waiting for ${duration(seconds())}`;
+    byId("sent").textContent = `Waiting, ${elapsed(seconds())} so far`;
   }, 1000);
   busy(true);
   return () => {
