@@ -24,7 +24,7 @@ def owned(page):
 
 def send(page):
     page.click("#send")
-    expect(page.locator("#send")).to_be_visible()
+    expect(page.locator("#cancel")).to_be_hidden()
     expect(page.locator("#result > :first-child")).to_be_visible()
 
 

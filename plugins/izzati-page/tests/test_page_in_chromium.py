@@ -8,7 +8,7 @@ import threading
 import wave
 
 import pytest
-from conftest import PHONE, png
+from conftest import DESKTOP, PHONE, png
 from izzati_page import Page
 from playwright.sync_api import expect
 from werkzeug.exceptions import NotFound
@@ -97,6 +97,8 @@ def test_the_page_fits_a_phone_and_has_its_camera(visit, photo):
     page.click("#program > summary")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator("#send").bounding_box()["height"] >= 44
+    page.evaluate("document.querySelectorAll('#progress, #cancel').forEach((it) => (it.hidden = false))")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     form, answer = page.locator("#call").bounding_box(), page.locator("#answer").bounding_box()
     assert form["y"] + form["height"] < answer["y"]
 
@@ -296,8 +298,20 @@ def test_a_failure_is_told_with_what_its_owner_needs(visit):
 
 def test_a_server_that_has_gone_is_told(visit):
     page = visit(echo)
+    expect(page.locator("#summary")).to_be_visible()
     page.served.stop()
     assert refused(page)[0] == "The server could not be reached."
+
+
+def test_a_file_that_has_gone_since_it_was_chosen_is_told(visit, photo, tmp_path):
+    page = visit(echo)
+    other = tmp_path / "other.txt"
+    other.touch()
+    page.set_input_files("#files", [other, photo])
+    photo.unlink()
+    status, result = refused(page)
+    assert status == "This could not be sent."
+    assert result == "rex.png has changed or is gone since it was chosen. Choose it again."
 
 
 class Slow:
@@ -341,6 +355,8 @@ def test_an_upload_is_cancelled_and_another_one_sent(visit, video):
     page.set_input_files("#files", video)
     page.focus("#send")
     page.keyboard.press("Enter")
+    expect(page.locator("#cancel")).to_be_visible()
+    page.keyboard.press("Tab")
     expect(page.locator("#cancel")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#status")).to_have_text("Cancelled.")
@@ -350,6 +366,21 @@ def test_an_upload_is_cancelled_and_another_one_sent(visit, video):
     fill(page, number="2")
     send(page)
     assert arrived == [{"number": "2"}]
+
+
+@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_who_sends_twice_by_mistake_sends_once_and_cancels_nothing(visit, screen):
+    go, arrived = threading.Event(), []
+    page = visit(lambda text, data: [arrived.append(text), go.wait(20)], **screen)
+    place = {"x": page.locator("#send").bounding_box()["width"] * 0.9, "y": 20}
+    page.dblclick("#send", position=place)
+    expect(page.locator("#send")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_have_text("Sending …")
+    go.set()
+    expect(page.locator("#status")).to_contain_text("It took")
+    expect(page.locator("#cancel")).to_be_hidden()
+    assert arrived == [{}]
 
 
 def test_the_page_is_used_by_keyboard_alone(visit, photo):
@@ -404,6 +435,10 @@ def test_several_functions_are_a_menu_whose_choice_is_in_the_address(visit):
     assert "a b/c" in page.locator("#result").inner_text()
     page.go_back()
     expect(links.nth(2)).to_have_attribute("aria-current", "page")
+    page.goto(f"{page.served.url}/#/nowhere")
+    expect(page.locator("#trouble")).to_have_text("There is no function at /nowhere. This is the first one.")
+    links.nth(1).click()
+    expect(page.locator("#trouble")).to_be_hidden()
 
 
 def test_functions_whose_names_do_not_tell_them_apart_are_called_by_their_paths(visit):
@@ -414,6 +449,14 @@ def test_functions_whose_names_do_not_tell_them_apart_are_called_by_their_paths(
     expect(page.locator("#summary")).to_have_text("Dogs")
     links = page.get_by_role("navigation").get_by_role("link")
     assert links.all_inner_texts() == ["Dogs", "/cats", "/cats/{name}"]
+
+
+def test_a_description_that_cannot_be_read_is_not_a_server_that_cannot_be_reached(visit):
+    page = visit(echo)
+    page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {}}))
+    page.reload()
+    expect(page.locator("#trouble")).to_be_visible()
+    expect(page.locator("#trouble")).not_to_contain_text("reached")
 
 
 def test_one_function_has_no_menu(visit):
@@ -471,7 +514,8 @@ def test_another_function_is_turned_to_while_one_answers(visit):
     page.click("#send")
     expect(page.locator("#cancel")).to_be_visible()
     page.get_by_role("link", name="B", exact=True).click()
-    expect(page.locator("#send")).to_be_visible()
+    expect(page.locator("#cancel")).to_be_hidden()
+    expect(page.locator("#status")).to_have_text("It appears here.")
     go.set()
     send(page)
     expect(page.locator("#result > :first-child")).to_have_text("second")

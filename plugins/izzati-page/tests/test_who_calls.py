@@ -100,6 +100,19 @@ def test_a_token_that_is_no_longer_known_is_asked_for_again(visit):
     assert sent(page) == "ann"
 
 
+def test_a_refusal_of_the_functions_own_is_shown_though_it_is_about_who_calls(visit):
+    def callback(text, data):
+        raise Problem(401, "The dog does not know you.")
+
+    page = visit(callback)
+    with page.expect_response("**/openapi.json"):
+        page.click("#send")
+    page.evaluate("fetch('openapi.json').then((response) => response.text())")  # the page has read it by now
+    expect(page.locator("#status")).to_have_text("The server does not know you.")
+    expect(page.locator("#result")).to_have_text("The dog does not know you.")
+    expect(page.locator("#desk")).to_be_visible()
+
+
 def test_a_way_that_the_page_does_not_have_is_told(visit):
     class Certificates:
         @hookimpl

@@ -10,7 +10,6 @@ import { samples } from "./samples.js";
 
 /** What a person is told first, where the server's own words may be those of a programmer. @type {Record<number, string>} */
 const WORDS = {
-  0: "The server could not be reached.",
   400: "Something in this does not fit.",
   401: "The server does not know you.",
   403: "This is not allowed.",
@@ -33,33 +32,37 @@ let sending = null;
 /** The name of the file that the function gave last, if it did. */
 let saves = "";
 
-/** Read the description, asking for credentials as long as it takes. */
-async function start() {
+/**
+ * Read the description, asking for credentials as long as it takes.
+ * @param {Response} [response] what came when it was last asked for
+ */
+async function start(response) {
   tell(byId("trouble"), "");
   try {
-    // Without the browser's own credentials, or it would ask for them in a window of its own.
-    const response = await fetch("openapi.json", { headers: credentials(), credentials: "omit" });
-    if (response.status === 401) {
+    response ??= await description();
+    while (response.status === 401) {
       await ask(response);
-      return start();
+      response = await description();
     }
     open(await read(response));
   } catch (error) {
-    const { message } = /** @type {Error} */ (error);
-    tell(
-      byId("trouble"),
-      error instanceof TypeError ? "The server could not be reached. Load this page again later." : message,
-    );
+    tell(byId("trouble"), /** @type {Error} */ (error).message);
   }
 }
 
-/** @param {any} description as OpenAPI has it */
-function open(description) {
-  document.title = description.info.title;
-  byId("title").textContent = description.info.title;
+/** Without the browser's own credentials, or it would ask for them in a window of its own. @returns {Promise<Response>} */
+function description() {
+  return fetch("openapi.json", { headers: credentials(), credentials: "omit" }).catch(() => {
+    throw new Error("The server could not be reached. Load this page again later.");
+  });
+}
+
+/** Show what is described. @param {any} description as OpenAPI has it */
+function open({ info, paths }) {
+  document.title = byId("title").textContent = info.title;
   byId("leave").hidden = !way();
   byId("described").hidden = Boolean(way()); // a link carries no token
-  const described = Object.entries(description.paths).map(([path, { post }]) => ({ path, operation: post }));
+  const described = Object.entries(paths).map(([path, { post }]) => ({ path, operation: post }));
   functions = described.filter(({ operation }) => operation); // the page itself is described, too
   byId("menu").hidden = functions.length < 2;
   byId("menu")
@@ -76,10 +79,10 @@ function open(description) {
 /** Turn to the function that the address of the page names. */
 function choose() {
   sending?.abort();
-  const wanted = Math.max(
-    0,
-    functions.findIndex(({ path }) => plain(path) === plain(location.hash.slice(1))),
-  );
+  const asked = plain(location.hash.slice(1));
+  const found = functions.findIndex(({ path }) => plain(path) === asked);
+  const wanted = Math.max(0, found);
+  tell(byId("trouble"), asked && found < 0 ? `There is no function at ${asked}. This is the first one.` : "");
   current = functions[wanted];
   const { operation } = current;
   byId("menu")
@@ -143,31 +146,33 @@ async function send() {
   } catch (error) {
     return form.mistaken(/** @type {Error} */ (error).message);
   }
-  sending = new AbortController();
+  const { signal } = (sending = new AbortController());
+  const files = form.files();
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
   const stopped = wait(seconds);
   clear("Sending …");
   try {
-    const options = { text, files: form.files(), headers: credentials(), signal: sending.signal, progress };
-    const response = await post(address(), options);
+    const response = await post(address(), { text, files, headers: credentials(), signal, progress });
     const body = await response.blob(); // so that it has arrived before its time is told
     const whole = new Response(body.size ? body : null, response);
-    await (response.ok ? answered(whole, body, seconds()) : refused(whole, body, seconds()));
-  } catch (error) {
-    if (sending.signal.aborted) clear("Cancelled.");
-    else failed(0, { detail: "Check that you are online, and that the server still runs." });
+    await (response.ok ? answered(whole, body, seconds(), signal) : refused(whole, body, seconds(), signal));
+  } catch {
+    const [words, detail] = await whyUnsent(files);
+    if (!signal.aborted) failed(words, { detail });
   } finally {
     stopped();
+    if (!signal.aborted) look();
   }
 }
 
 /**
- * @param {Response} response @param {Blob} body @param {number} seconds
+ * @param {Response} response @param {Blob} body @param {number} seconds @param {AbortSignal} signal
  */
-async function answered(response, body, seconds) {
+async function answered(response, body, seconds, signal) {
   const isFile = !/^(application\/json)?$/.test(body.type.split(";")[0]);
   const elements = await shown(response);
+  signal.throwIfAborted();
   byId("result").replaceChildren(...elements);
   saves = isFile ? (elements.at(-1)?.querySelector("a")?.download ?? "") : "";
   byId("status").textContent = `It took ${duration(seconds)}.`;
@@ -175,29 +180,44 @@ async function answered(response, body, seconds) {
 }
 
 /**
- * @param {Response} response @param {Blob} body @param {number} seconds
+ * @param {Response} response @param {Blob} body @param {number} seconds @param {AbortSignal} signal
  */
-async function refused(response, body, seconds) {
+async function refused(response, body, seconds, signal) {
   const copy = response.clone();
   const problem = await read(response).catch((error) => error);
   const fields = problem instanceof Problem ? problem.fields : {};
   const rest = response.headers.get("Content-Type")?.startsWith("application/problem+json") ? [] : await shown(copy);
-  failed(response.status, fields, rest);
+  // The server does not know the person any more; or it does, and the function refuses.
+  const door = response.status === 401 ? await description().catch(() => null) : null;
+  signal.throwIfAborted();
+  failed(WORDS[response.status] ?? WORDS[response.status < 500 ? 400 : 500], fields, rest);
   facts(response, body, seconds);
-  if (response.status === 401) {
+  if (door?.status === 401) {
     byId("desk").hidden = true;
-    start();
+    start(door);
   }
+}
+
+/** Why nothing came back: in short, and in full. @param {File[]} files */
+async function whyUnsent(files) {
+  for (const file of files) {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+    } catch {
+      return ["This could not be sent.", `${file.name} has changed or is gone since it was chosen. Choose it again.`];
+    }
+  }
+  return ["The server could not be reached.", "Check that you are online, and that the server still runs."];
 }
 
 /**
  * Say that it did not work, and why.
- * @param {number} status @param {Record<string, any>} fields @param {HTMLElement[]} rest
+ * @param {string} words @param {Record<string, any>} fields @param {HTMLElement[]} rest
  */
-function failed(status, { type, title, status: told, detail, hint, ...more }, rest = []) {
+function failed(words, { type, title, status, detail, hint, ...more }, rest = []) {
   byId("answer").classList.add("failed");
-  byId("status").textContent = WORDS[status] ?? WORDS[status < 500 ? 400 : 500];
-  const lines = [detail, hint].filter(Boolean).map((words) => make("p", { className: "words" }, String(words)));
+  byId("status").textContent = words;
+  const lines = [detail, hint].filter(Boolean).map((line) => make("p", { className: "words" }, String(line)));
   const details = Object.keys(more).length && !rest.length ? [tree(more)] : [];
   byId("result").replaceChildren(...lines, ...details, ...rest);
 }
@@ -241,10 +261,10 @@ function progress(sent, total) {
  */
 function wait(seconds) {
   const busy = (/** @type {boolean} */ is) => {
-    const hadFocus = document.activeElement === byId(is ? "send" : "cancel");
-    byId("send").hidden = is;
+    // Not disabled: it keeps its place and the focus, so that a double click or a second Enter meets it again.
+    byId("send").ariaDisabled = is ? "true" : null;
+    if (document.activeElement === byId("cancel")) byId("send").focus();
     byId("cancel").hidden = byId("progress").hidden = !is;
-    if (hadFocus) byId(is ? "cancel" : "send").focus();
   };
   progress(0, 0);
   const ticking = setInterval(() => {
@@ -256,10 +276,11 @@ function wait(seconds) {
     clearInterval(ticking);
     busy(false);
     sending = null;
-    // On a phone the answer is below what has been filled in.
-    byId("answer").scrollIntoView({ block: "nearest", behavior: "smooth" });
   };
 }
+
+/** On a phone the answer is below what has been filled in. */
+const look = () => byId("answer").scrollIntoView({ block: "nearest", behavior: "smooth" });
 
 form.prepare(describe);
 byId("host").textContent = location.host;
@@ -267,7 +288,11 @@ byId("call").addEventListener("submit", (/** @type {Event} */ event) => {
   event.preventDefault();
   if (!sending) send();
 });
-byId("cancel").addEventListener("click", () => sending?.abort());
+byId("cancel").addEventListener("click", () => {
+  sending?.abort();
+  clear("Cancelled.");
+  look();
+});
 byId("leave").addEventListener("click", () => {
   leave();
   location.reload();
