@@ -1,4 +1,8 @@
-"""The smallest backend: it prints what arrives and says yes. Call it with curl -F name=Rex localhost:5020"""
+"""The smallest backend: it prints what arrives and says yes.
+
+python examples/quickstart.py
+curl -F name=Rex -F photo=@rex.jpg localhost:5020
+"""
 
 from izzati import Backend
 

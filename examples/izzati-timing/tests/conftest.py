@@ -1,0 +1,3 @@
+"""The fixtures ``serve`` and ``install``."""
+
+pytest_plugins = ["izzati.testing"]
