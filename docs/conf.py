@@ -1,6 +1,7 @@
 """Sphinx's configuration. The site is built from this repository alone: no other project's inventory is fetched."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -13,7 +14,8 @@ author = "The izzati developers"
 project_copyright = "2026 The izzati developers"
 release = version = izzati.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+sys.path.insert(0, str(Path(__file__).parent))  # for what this site generates
+extensions = ["myst_parser", "sphinx.ext.autodoc", "option_tables"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 

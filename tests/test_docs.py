@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import http.client
 import inspect
-import queue
+import os
 import re
 import shlex
 import signal
@@ -17,25 +17,18 @@ import time
 from pathlib import Path
 
 import pytest
+from pages import ROOT, block_of, blocks, run_block
 
 import izzati
 import izzati.client
 import izzati.testing
-from izzati import Backend, Limits, hookspecs
+from izzati import Limits, hookspecs
 from izzati.builtin.server import ThreadServer
 from izzati.discovery import DEFAULTS
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")}
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [
-    pytest.param(block, id=f"{page.name}-{number}")
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    for number, block in enumerate(
-        re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL), 1
-    )
-]
+BLOCKS = [pytest.param(block, id=f"{page}-{number}") for page, number, block in blocks()]
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 QUICKSTART_PORT = 5020
 
@@ -58,25 +51,6 @@ def described_hooks(page):
         yield name, [argument.arg for argument in function.args.args], text
 
 
-def run_block(block, monkeypatch):
-    """Run an example as its reader would, but for serving; the names that it leaves, and the Backends that it ran."""
-    ran = []
-
-    def run(backend, **options):
-        ran.append(backend)
-        q = queue.Queue()
-        q.put({"name": "Rex"})
-        return None, q
-
-    monkeypatch.setattr(Backend, "run", run)
-    names = {"__name__": "__main__"}
-    exec(compile(block, "an example in the documentation", "exec"), names)
-    if names.get("p"):
-        names["p"].kill()
-        names["p"].join(20)
-    return names, ran
-
-
 def curl(line):
     """The multipart body that a line with curl's -F sends (``-F name=value``, ``-F name=@file``), and its headers."""
     words = shlex.split(line)
@@ -85,7 +59,7 @@ def curl(line):
     for option, value in zip(words[1::2], words[2::2], strict=False):
         assert option == "-F", f"this test does not know {option}"
         name, _, content = value.partition("=")
-        filename = f'; filename="{content[1:]}"' if content.startswith("@") else ""
+        filename = f'; filename="{Path(content[1:]).name}"' if content.startswith("@") else ""
         data = "bytes of a file" if filename else content
         parts.append(f'--B\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n{data}\r\n')
     return "".join([*parts, "--B--\r\n"]).encode(), {"Content-Type": "multipart/form-data; boundary=B"}
@@ -153,14 +127,13 @@ def test_the_wires_tables_have_the_limit_and_its_default(name, value):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_an_example_in_the_documentation_runs(block, monkeypatch):
+def test_an_example_in_the_documentation_runs(block, monkeypatch, nowhere):
     run_block(block, monkeypatch)
 
 
 def on_paper(number, monkeypatch):
     """The names of an example of the page "Three plugins on paper"."""
-    names, _ = run_block(next(block.values[0] for block in BLOCKS if block.id == f"on-paper.md-{number}"), monkeypatch)
-    return names
+    return run_block(block_of("docs/on-paper.md", number), monkeypatch)[0]
 
 
 def test_the_jobs_on_paper_answer_later_and_to_the_same_caller_only(serve, monkeypatch):
@@ -226,17 +199,18 @@ def test_the_typed_text_on_paper_gives_the_callback_its_dataclass(serve, monkeyp
 
 
 def test_the_suite_on_the_authors_page_fails_as_the_page_says(tmp_path):
-    block = next(block.values[0] for block in BLOCKS if block.id == "authors.md-2")
-    (tmp_path / "test_pairs.py").write_text(block)
+    (tmp_path / "test_pairs.py").write_text(block_of("docs/authors.md", 2))
     first = ["-x", "--hypothesis-seed=0", "-k", "a_value"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *first, "test_pairs.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, *first, "test_pairs.py"]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # others take longer to load than this does
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 1
     assert "FAILED test_pairs.py::TestPairs::test_a_value" in done.stdout
 
 
 def test_the_readmes_first_example_answers_its_curl_line_with_what_the_readme_shows(serve, monkeypatch):
-    names, ran = run_block(BLOCKS[0].values[0], monkeypatch)
+    names, ran = run_block(block_of("README.md", 1), monkeypatch)
     assert len(ran) == 1
     line, shown = re.search(r"^\$ (curl .*)\n(.*)$", README, re.MULTILINE).groups()
     answer = serve(names["callback"]).request(*curl(line))

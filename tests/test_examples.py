@@ -21,7 +21,7 @@ from pathlib import Path
 import cbor2
 import pytest
 from deployment import running
-from helpers import JPEG, SECONDS
+from helpers import JPEG, SECONDS, within
 from PIL import Image
 
 from izzati import Problem, file_return
@@ -209,3 +209,27 @@ def test_a_client_sends_text_and_a_photo_and_keeps_what_comes_back(name, serve, 
     assert refused.returncode != 0
     assert "There is no dog." in refused.stderr
     assert not none.exists()
+
+
+@posix
+def test_a_job_is_taken_in_at_once_and_its_result_is_fetched_later(tmp_path):
+    with example("jobs.py", tmp_path) as program:
+        places = []
+        for photo in (b"no photo", picture(size=(60, 40))):
+            begun = program.ask(photo, {"Content-Type": "image/jpeg"})
+            assert begun.status == 202
+            places.append(begun.headers["Location"])
+        answers = {}
+
+        def done():
+            answers.update({place: program.ask(path=place) for place in places})
+            return all(answer.status != 202 for answer in answers.values())
+
+        assert within(SECONDS, done), program.log
+        failed, painted = (answers[place] for place in places)
+        assert (failed.status, painted.status) == (422, 200)
+        assert Image.open(io.BytesIO(painted.body)).size == (60, 40)
+        for path in ("/jobs/00000000-0000-4000-8000-000000000000", "/jobs/..%2Fapp"):
+            assert program.ask(path=path).status == 404
+        assert program.end() == 0
+    assert sorted(path.suffix for path in (tmp_path / "jobs").iterdir()) == [".failed", ".jpg"]
