@@ -58,8 +58,8 @@ def test_every_link_of_a_page_leads_somewhere(page):
 
 
 def test_every_page_is_in_the_table_of_contents_once():
-    listed = re.findall(r"^```\{toctree\}\n(?::.*\n)+\n((?:[\w-]+\n)+)```$", text_of("docs/index.md"), re.MULTILINE)
-    pages = [name for block in listed for name in block.split()]
+    listed = re.findall(r"^```\{toctree\}\n(?::.*\n)+\n((?:.+\n)+)```$", text_of("docs/index.md"), re.MULTILINE)
+    pages = [re.sub(r".* <(.*)>", r"\1", line) for block in listed for line in block.splitlines()]
     assert sorted(pages) == sorted(path.stem for path in (ROOT / "docs").glob("*.md") if path.stem != "index")
 
 
