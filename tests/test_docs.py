@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pages import ROOT, block_of, blocks, run_block
+from pages import ROOT, block_of, blocks, fenced, run_block
 
 import izzati
 import izzati.client
@@ -65,10 +65,12 @@ def curl(line):
     return "".join([*parts, "--B--\r\n"]).encode(), {"Content-Type": "multipart/form-data; boundary=B"}
 
 
+@pytest.mark.once
 def test_the_hook_reference_has_every_hook_and_no_other(site):
     assert {name for name, _, _ in described_hooks(site["hooks"])} == set(HOOKS)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", HOOKS)
 def test_the_hook_reference_has_the_hooks_parameters_says_what_they_are_and_when_it_is_asked(site, name):
     parameters, text = next((found, text) for hook, found, text in described_hooks(site["hooks"]) if hook == name)
@@ -84,16 +86,19 @@ def test_the_table_of_hooks_says_what_each_is_given_and_who_is_asked(name):
     assert f"| `{name}` | {parameters} | {asked} |\n" in (ROOT / "docs" / "hooks.md").read_text("utf-8")
 
 
+@pytest.mark.once
 def test_the_page_about_plugins_lists_the_built_in_ones_in_the_order_in_which_they_are_asked(site):
     listed = re.search(r"the built-in ones: ([^.]+)\.", site["plugins"])[1]
     assert re.findall(r'"(\w+)"', listed) == [entry.name for entry in DEFAULTS]
 
 
+@pytest.mark.once
 def test_every_public_name_is_described(site):
     described = re.findall(r"^(?:class |exception )?(\w+)(?:\(|:|$)", site["api"], re.MULTILINE)
     assert {*izzati.__all__, *izzati.client.__all__} - set(described) == set()
 
 
+@pytest.mark.once
 def test_every_public_name_for_tests_is_described(site):
     for name in izzati.testing.__all__:
         assert re.search(rf"\b{name}\b", site["authors"]), name
@@ -243,8 +248,10 @@ def test_the_quickstart_answers_greets_on_stderr_prints_on_stdout_and_ends_with_
         finally:
             process.kill()
     assert answer == (200, b'{"status":"yes"}')
-    assert stdout == "{'name': 'Rex'} ['rex.jpg']\n"
-    assert stderr.startswith("izzati serves / (callback)\n  this machine  http://127.0.0.1:5020\n")
+    greeting, printed = fenced("docs/start.md", "text")
+    assert stdout == printed.partition("\n")[0] + "\n" == "{'name': 'Rex'} ['rex.jpg']\n"
+    said, shown = (re.sub(r"(?m)^  the network .*\n", "", text) for text in (stderr, greeting))  # there may be none
+    assert said.startswith(shown.replace("  page forms", "  forms"))
     assert re.search(r"^Ctrl-C stops it\.\n\d\d:\d\d:\d\d POST / 200 \d+\.\d ms 127\.0\.0\.1\n\Z", stderr, re.MULTILINE)
     assert process.returncode == 0
 

@@ -176,6 +176,7 @@ def test_the_plugins_work_together_once_they_are_installed(site, tmp_path):
     assert gzip.decompress((tmp_path / "gzip" / "dogs.csv.gz").read_bytes()) == b"1,Rex"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_client_sends_text_and_a_photo_and_keeps_what_comes_back(name, serve, photo, tmp_path):
     program = {".sh": "sh", ".mjs": "node", ".java": "java"}[Path(name).suffix]

@@ -16,6 +16,8 @@ from pages import PAGES, ROOT, text_of
 from izzati import hookspecs
 from izzati.discovery import DEFAULTS
 
+pytestmark = pytest.mark.once
+
 HOOKS = [name.removeprefix("izzati_") for name, spec in vars(hookspecs).items() if hasattr(spec, "izzati_spec")]
 SVG = "{http://www.w3.org/2000/svg}"
 CODE = re.compile(r"^[ ]*(```|~~~).*?^[ ]*\1", re.MULTILINE | re.DOTALL)
