@@ -10,6 +10,7 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from izzati import Limits
@@ -21,19 +22,30 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+log = logging.getLogger(__name__)
+
 PLUGINS = Path(__file__).parent.parent / "plugins"
 
 
 def plugins() -> dict[str, object]:
-    """What makes each plugin of this repository, by name: ``limits`` first, then the built-in ones, then the others."""
+    """What makes each plugin of this repository, by name: ``limits`` first, then the built-in ones, then the others.
+
+    None stands for one that is not installed here.
+    """
     values = {entry.name: entry.value for entry in DEFAULTS}
     for project in sorted(PLUGINS.glob("*/pyproject.toml")):
         values |= tomllib.loads(project.read_text("utf-8"))["project"]["entry-points"]["izzati"]
     made: dict[str, object] = {"limits": Limits}
     for name, value in values.items():
         module, _, attribute = value.partition(":")
-        found = import_module(module)
-        made[name] = getattr(found, attribute) if attribute else found
+        try:
+            found = import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            made[name] = None
+        else:
+            made[name] = getattr(found, attribute) if attribute else found
     return made
 
 
@@ -57,6 +69,8 @@ class Options(SphinxDirective):
         self.env.note_reread()  # it depends on the code, which Sphinx does not look at
         lines = [""]
         for name, kind in plugins().items():
+            if kind is None:
+                log.warning("the plugin %s is not installed, so its options cannot be listed", name)
             rows = options(name, kind)
             if rows:
                 lines += [f"## {name}", "", (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " "), ""]

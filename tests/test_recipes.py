@@ -20,7 +20,11 @@ from izzati.testing import serving
 
 RECIPES = "docs/recipes.md"
 FILES = {
-    "docs/tutorial-codec.md": ["izzati-cbor/izzati_cbor.py", "izzati-cbor/tests/test_cbor.py"],
+    "docs/tutorial-codec.md": [
+        "izzati-cbor/izzati_cbor.py",
+        "izzati-cbor/pyproject.toml",
+        "izzati-cbor/tests/test_cbor.py",
+    ],
     "docs/tutorial-storage.md": ["izzati-gzip/izzati_gzip.py", "izzati-gzip/tests/test_gzip.py"],
     "docs/tutorial-photos.md": ["photos.py"],
     "docs/tutorial-background.md": ["jobs.py"],
@@ -49,7 +53,7 @@ def cook(monkeypatch, nowhere):
 @pytest.mark.parametrize(("page", "name"), [(page, name) for page, names in FILES.items() for name in names])
 def test_a_file_of_the_examples_stands_whole_on_its_page(page, name):
     content = (EXAMPLES / name).read_text("utf-8")
-    assert content in [block for kind in ("python", "sh", "js", "java") for block in fenced(page, kind)]
+    assert content in [block for kind in ("python", "toml", "sh", "js", "java") for block in fenced(page, kind)]
 
 
 def test_files_come_back_in_each_of_the_ways_that_are_shown(cook, nowhere):

@@ -33,7 +33,7 @@ def load_option_tables():
 
 
 option_tables = load_option_tables()
-PLUGINS = option_tables.plugins()
+PLUGINS = {name: kind for name, kind in option_tables.plugins().items() if kind is not None}
 
 
 def anchors(path):
