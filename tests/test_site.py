@@ -69,6 +69,11 @@ def test_the_readme_is_one_screen():
     assert len(text_of("README.md").splitlines()) <= 60
 
 
+def test_the_page_about_plugins_has_each_of_this_repository():
+    listed = re.findall(r"^\| `(izzati-\w+)` \|", text_of("docs/plugins.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_greetings_list_the_built_in_plugins_in_their_order(page):
     for shown in re.findall(r"^  plugins       (.*)$", page.read_text("utf-8"), re.MULTILINE):
