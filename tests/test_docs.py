@@ -248,6 +248,7 @@ def test_the_quickstart_answers_greets_on_stderr_prints_on_stdout_and_ends_with_
         finally:
             process.kill()
     assert answer == (200, b'{"status":"yes"}')
+    assert '`{"status":"yes"}`' in README
     greeting, printed = fenced("docs/start.md", "text")
     assert stdout == printed.partition("\n")[0] + "\n" == "{'name': 'Rex'} ['rex.jpg']\n"
     said, shown = (re.sub(r"(?m)^  the network .*\n", "", text) for text in (stderr, greeting))  # there may be none
