@@ -14,7 +14,7 @@ import h11
 from izzati import Problem
 from izzati.builtin.streams import FileWrapper
 
-__all__ = ["connection_environ", "request_environ"]
+__all__ = ["connection_environ", "length_of_body", "request_environ"]
 
 
 def connection_environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
@@ -77,6 +77,17 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
         raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
     environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
     return environ
+
+
+def length_of_body(request: h11.Request) -> int | None:
+    """The length that the headers declare, 0 if they declare none; None for a body in chunks."""
+    length = 0
+    for name, value in request.headers.raw_items():
+        if len(name) == 14 and name.lower() == b"content-length":
+            length = int(value)
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            return None
+    return length
 
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")

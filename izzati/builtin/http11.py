@@ -21,7 +21,7 @@ import h11
 from izzati import BLOCK, Problem
 from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
-from izzati.builtin.environ import request_environ
+from izzati.builtin.environ import length_of_body, request_environ
 from izzati.builtin.streams import BodyStream, FileWrapper
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Connection:
         if self._received > HEAD and _length_of_head(event) > HEAD:
             raise _too_long()
         self.deadline = time.monotonic() + self._timeouts.block
-        length = _length_of_body(event)
+        length = length_of_body(event)
         if length is None:
             self._frames = ChunkFrames()
             self._frames.check(self._http.trailing_data[0])
@@ -509,17 +509,6 @@ class Connection:
 
 def _length_of_head(request: h11.Request) -> int:
     return sum(len(name) + len(value) + 4 for name, value in request.headers.raw_items()) + len(request.target)
-
-
-def _length_of_body(request: h11.Request) -> int | None:
-    """The length that the headers declare, 0 if they declare none; None for a body in chunks."""
-    length = 0
-    for name, value in request.headers.raw_items():
-        if len(name) == 14 and name.lower() == b"content-length":
-            length = int(value)
-        elif len(name) == 17 and name.lower() == b"transfer-encoding":
-            return None
-    return length
 
 
 def _ended_early() -> Problem:
