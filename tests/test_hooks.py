@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers import SECONDS
+from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from izzati import (
@@ -419,18 +420,31 @@ def test_what_izzati_finalize_does_to_an_encoded_value_counts(serve):
             response.data = b"[2]"
         if request.path == "/streamed":
             response.response = (bytes([byte]) for byte in b"[3]")
+        if request.path == "/pieces":
+            response.response = [b"[", b"4", b"]"]
         if request.path == "/elsewhere":
             response.headers["Location"] = "/größe"
         if request.path == "/nothing":
             response.status_code = 204
 
-    paths = ("/closed", "/replaced", "/streamed", "/elsewhere", "/nothing")
+    paths = ("/closed", "/replaced", "/streamed", "/pieces", "/elsewhere", "/nothing")
     served = serve(dict.fromkeys(paths, lambda text, data: [1]), plugins=[plugin(izzati_finalize=izzati_finalize)])
     answers = [served.request(path=path) for path in paths]
-    assert [answer.body for answer in answers] == [b"[1]", b"[2]", b"[3]", b"[1]", b""]
-    assert [answer.headers["Content-Length"] for answer in answers] == ["3", "3", None, "3", None]
-    assert answers[3].headers["Location"] == "/gr%C3%B6%C3%9Fe"
+    assert [answer.body for answer in answers] == [b"[1]", b"[2]", b"[3]", b"[4]", b"[1]", b""]
+    assert [answer.headers["Content-Length"] for answer in answers] == ["3", "3", None, "3", "3", None]
+    assert answers[4].headers["Location"] == "/gr%C3%B6%C3%9Fe"
     assert closed.wait(SECONDS)
+
+
+def test_a_rendered_value_has_no_body_where_head_was_asked_for():
+    class Value:
+        @hookimpl
+        def izzati_routes(self, backend):
+            return [Route("/value", lambda request: backend.render([1], request), methods=("GET", "HEAD"))]
+
+    caller = Client(Backend(lambda text, data: {}, plugins=[Value()], only=()))
+    answers = [caller.open("/value", method=method) for method in ("GET", "HEAD")]
+    assert [(answer.data, answer.headers["Content-Length"]) for answer in answers] == [(b"[1]", "3"), (b"", "3")]
 
 
 def test_izzati_open(serve):
