@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -79,3 +80,35 @@ def test_the_hostile_comparison_prints_in_how_many_cases_the_rule_was_kept():
     head, *rows = done.stdout.splitlines()
     assert head.split()[-2:] == ["of", "izzati"]
     assert rows[-1].split() == ["all", "10", "10"]
+
+
+def test_the_framework_benchmark_prints_a_table_for_each_job_and_says_who_is_not_compared():
+    few = ["--here", "--rounds", "1", "--seconds", "0.001", "--jobs", "json", "plugins", "form", "upload", "file"]
+    some = ["--only", "bare WSGI", "izzati", "izzati, with plugins", "Werkzeug", "izzati 1.2.3", "nothing"]
+    command = [sys.executable, "-W", "error", BENCHMARKS / "framework_benchmark.py", *few, *some]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    before, *tables, goals = done.stdout.split("\n\n")
+    assert re.search(r"^not compared: izzati 1\.2\.3 \(.+\)$", before, re.MULTILINE)
+    names = {table[:42].strip(): {row[:42].strip() for row in table.splitlines()[1:]} for table in tables}
+    assert names.pop("JSON, with auth, msgpack and a wrapper") == {"bare WSGI", "izzati, with plugins"}
+    assert list(names) == [
+        "200 bytes of JSON",
+        "form of three fields",
+        "multipart, two fields and 1 MiB",
+        "1 MiB file out",
+    ]
+    assert all(its == {"bare WSGI", "izzati", "Werkzeug", "nothing"} for its in names.values())
+    goal = r"^200 bytes of JSON: \d+\.\d\d x bare WSGI, at most 1\.3 is wanted: (not )?met$"
+    assert re.search(goal, goals, re.MULTILINE), goals
+
+
+def test_the_framework_benchmark_goes_on_without_what_cannot_be_downloaded(tmp_path):
+    few = ["--only", "nothing", "Falcon", "--jobs", "json", "--rounds", "1", "--seconds", "0.001"]
+    command = [sys.executable, "-W", "error", BENCHMARKS / "framework_benchmark.py", *few]
+    nowhere = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    done = subprocess.run(command, env=nowhere, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    before, table, _ = done.stdout.split("\n\n")
+    assert before == "not compared: Falcon, which cannot be downloaded"
+    assert table.splitlines()[1].startswith("nothing ")

@@ -28,6 +28,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from environments import installed  # noqa: E402 - beside this file
 from hostile import BANK  # noqa: E402 - which is found only now
 from hostile.cases import FORM, JSON, Case  # noqa: E402
 from hostile.judge import broken  # noqa: E402
@@ -150,15 +151,6 @@ CONTESTANTS = {
         ((JSON, "/json"), (FORM, "/form"), ("multipart/form-data", "/form"), ("multipart/", "/form")),
     ),
 }
-
-
-def installed(packages: Sequence[str], folder: Path) -> Path:
-    """The folder with the programs of an environment that has these packages."""
-    programs = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
-    subprocess.run([sys.executable, "-m", "venv", programs.parent], check=True)
-    pip = [programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([*pip, *packages], check=True)
-    return programs
 
 
 @contextmanager
