@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -112,3 +113,28 @@ def test_the_framework_benchmark_goes_on_without_what_cannot_be_downloaded(tmp_p
     before, table, _ = done.stdout.split("\n\n")
     assert before == "not compared: Falcon, which cannot be downloaded"
     assert table.splitlines()[1].startswith("nothing ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_the_growth_benchmark_prints_and_draws_a_panel_for_each_thing_that_grows(tmp_path):
+    drawing = (
+        importlib.util.find_spec("matplotlib") is not None
+    )  # of the environments in which tests run, not all have it
+    few = ["--rounds", "1", "--plugins", "5", "--kilobytes", "4", "--parts", "1", "--callers", "1", "--answers", "10"]
+    plot = ["--plot", tmp_path / "growth.svg"] if drawing else []
+    command = [sys.executable, "-W", "error", BENCHMARKS / "growth_benchmark.py", *few, *plot]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr  # matplotlib may have said that it looks for fonts
+    panels = [panel.splitlines() for panel in done.stdout.strip().split("\n\n")]
+    assert [(head[:52].strip(), head[52:].split()) for head, *_ in panels] == [
+        ("plugins", ["0", "5"]),
+        ("upload, one file", ["1", "4"]),
+        ("parts of a form", ["1"]),
+        ("callers at once, of the built-in server", ["1"]),
+    ]
+    for head, *rows in panels:
+        for row in rows:
+            assert len([float(figure) for figure in row[52:].split()]) == len(head[52:].split())
+    if drawing:
+        drawn = (tmp_path / "growth.svg").read_text()
+        assert all(f">{head[:52].strip()}<" in drawn for head, *_ in panels)

@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -99,7 +99,7 @@ class ASGI:
     def __init__(self, app: Any, job: Job, path: str, folder: Path) -> None:
         self._app = app
         self._open = lambda: job.body(folder)
-        self._loop = _LOOP
+        self._loop = event_loop()
         headers = [
             ("host", "127.0.0.1:5020"),
             ("accept", "*/*"),
@@ -154,7 +154,9 @@ class ASGI:
         return self._loop.run_until_complete(all_of_them())
 
 
-_LOOP = asyncio.new_event_loop()
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
 
 
 def _length(job: Job, folder: Path) -> int:
@@ -178,15 +180,15 @@ def caller_of(peer: Any, name: str, folder: Path) -> WSGI | ASGI:
 def megabytes_more(act: Callable[[], object]) -> float:
     """By how much the process's memory grew at most, meanwhile. It needs Linux."""
     gc.collect()
-    before = _memory("VmRSS")
+    before = memory_of("/proc/self/status", "VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     act()
-    return (_memory("VmHWM") - before) / 1e6
+    return (memory_of("/proc/self/status", "VmHWM") - before) / 1e6
 
 
-def _memory(line: str) -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition(f"{line}:")[2].split(maxsplit=1)[0]) * 1024
+def memory_of(status: str, line: str) -> int:
+    """Bytes of a process: that it has (``VmRSS``), or had at most (``VmHWM``)."""
+    return int(Path(status).read_text().partition(f"{line}:")[2].split(maxsplit=1)[0]) * 1024
 
 
 def serve(peer: Any, folder: Path, lines: IO[str], answers: IO[str]) -> None:
@@ -227,10 +229,9 @@ def main() -> None:
         job, count = counted
         caller_of(peer, job, Path(folder)).repeat(int(count), time.perf_counter)
         return
-    with closing(_LOOP):
-        answers.write("{}\n")
-        answers.flush()
-        serve(peer, Path(folder), sys.stdin, answers)
+    answers.write("{}\n")
+    answers.flush()
+    serve(peer, Path(folder), sys.stdin, answers)
 
 
 if __name__ == "__main__":
