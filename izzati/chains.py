@@ -1,12 +1,14 @@
 """Hooks as chains of functions, which a request calls directly.
 
 pluggy makes up its mind anew at each call, since plugins may come and go; a Backend's do not. What is left is to call
-one function after the other, or the only one. Hooks that a plugin wraps stay with pluggy, which knows how.
+one function after the other, or the only one, and each wrapper around the others, which costs a third of what it does
+with pluggy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 from pluggy import HookCaller, HookImpl
@@ -61,25 +63,55 @@ def _taking_all(implementation: HookImpl, parameters: Sequence[str]) -> Callable
 
 def _compiled(caller: HookCaller) -> Callable[..., Any]:
     assert caller.spec is not None
-    implementations = caller.get_hookimpls()[::-1]  # the last one is asked first
     parameters = caller.spec.argnames
-    functions = [_taking_all(each, parameters) for each in implementations]
-
-    def wrapped(*arguments: Any) -> Any:
-        return caller(**dict(zip(parameters, arguments, strict=True)))
+    plain: list[Callable[..., Any]] = []
+    wrappers: list[Callable[..., Any]] = []
+    for each in caller.get_hookimpls():
+        # The last one is asked first, and the last wrapper is the outermost.
+        wrappers.append(_taking_all(each, parameters)) if each.wrapper else plain.insert(
+            0, _taking_all(each, parameters)
+        )
 
     def first(*arguments: Any) -> Any:
-        for function in functions:
+        for function in plain:
             answer = function(*arguments)
             if answer is not None:
                 return answer
         return None
 
     def every(*arguments: Any) -> list[Any]:
-        return [answer for function in functions if (answer := function(*arguments)) is not None]
+        return [answer for function in plain if (answer := function(*arguments)) is not None]
 
-    if any(each.wrapper for each in implementations):
-        return wrapped
-    if not caller.spec.opts.get("firstresult"):
-        return every
-    return functions[0] if len(functions) == 1 else first
+    chain = every if not caller.spec.opts.get("firstresult") else plain[0] if len(plain) == 1 else first
+    return reduce(_around, wrappers, chain)
+
+
+def _around(inner: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """A chain with one more wrapper around it."""
+
+    def wrapped(*arguments: Any) -> Any:
+        generator = wrapper(*arguments)
+        try:
+            next(generator)
+        except StopIteration:
+            raise RuntimeError("a wrapper did not yield, so that the others were not asked") from None
+        try:
+            answer = inner(*arguments)
+        except BaseException as error:
+            try:
+                generator.throw(error)
+            except StopIteration as end:
+                return end.value
+            except RuntimeError as changed:
+                if isinstance(error, StopIteration) and changed.__cause__ is error:
+                    raise error from None  # which Python lets through no generator
+                raise
+        else:
+            try:
+                generator.send(answer)
+            except StopIteration as end:
+                return end.value
+        generator.close()
+        raise RuntimeError("a wrapper has a second yield")
+
+    return wrapped

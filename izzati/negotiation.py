@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -12,32 +13,10 @@ from izzati.errors import Problem
 
 __all__ = ["Codecs", "covers"]
 
-_DATA = frozenset(
-    {
-        "application/json",
-        "text/json",
-        "application/msgpack",
-        "application/x-msgpack",
-        "application/vnd.msgpack",
-        "application/cbor",
-        "application/cbor-seq",
-        "application/protobuf",
-        "application/x-protobuf",
-        "application/vnd.google.protobuf",
-        "application/yaml",
-        "application/x-yaml",
-        "text/yaml",
-        "text/x-yaml",
-        "text/vnd.yaml",
-        "application/bson",
-        "application/ubjson",
-        "application/x-ubjson",
-        "application/toml",
-        "application/avro",
-        "avro/binary",
-        "application/x-thrift",
-        "application/vnd.apache.thrift.binary",
-    }
+_DATA = re.compile(
+    r"application/(?:json|cbor|cbor-seq|bson|toml|avro|(?:x-)?(?:msgpack|protobuf|yaml|ubjson|thrift))"
+    r"|application/vnd\.(?:msgpack|google\.protobuf|apache\.thrift\.binary)"
+    r"|text/(?:json|(?:x-|vnd\.)?yaml)|avro/binary"
 )
 _LONG = 512
 _DATA_SUFFIXES = frozenset({"json", "msgpack", "cbor", "cbor-seq", "protobuf", "yaml"})
@@ -66,7 +45,7 @@ class Codecs:
 
     def carries_data(self, media_type: str) -> bool:
         """True if this media type stands for values rather than for a file, whether or not a plugin reads it."""
-        return media_type in _DATA or media_type.rpartition("+")[2] in _DATA_SUFFIXES
+        return bool(_DATA.fullmatch(media_type)) or media_type.rpartition("+")[2] in _DATA_SUFFIXES
 
     def unreadable(self, media_type: str) -> Problem:
         """The 415 for a media type that nothing reads; it lists what is read, and by which plugin."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from limits import RateLimitItem, parse_many
@@ -46,20 +46,26 @@ class Limit:
 
         :raises Problem: 429 if there is none; 503 if that cannot be told.
         """
-        with _counting():
-            for item in self._items:
-                if not self._window.test(item, self._option, *who):
-                    raise self._used_up(item, who)
+        self._ask(self._window.test, who)
 
     def spend(self, *who: str) -> None:
         """Count one.
 
         :raises Problem: 429 if there was none left; 503 if it cannot be counted.
         """
-        with _counting():
+        self._ask(self._window.hit, who)
+
+    def _ask(self, left: Callable[..., bool], who: tuple[str, ...]) -> None:
+        try:
             for item in self._items:
-                if not self._window.hit(item, self._option, *who):
+                if not left(item, self._option, *who):
                     raise self._used_up(item, who)
+        except StorageError as error:
+            # Where requests cannot be counted nobody gets in: guesses could not be counted, either.
+            log.error("requests cannot be counted: %s", error)
+            raise Problem(
+                503, "This server cannot count requests now. Try again later.", headers={"Retry-After": "5"}
+            ) from None
 
     def _used_up(self, item: RateLimitItem, who: tuple[str, ...]) -> Problem:
         end = self._window.get_window_stats(item, self._option, *who).reset_time
@@ -96,6 +102,7 @@ def open_counters(uri: str) -> Storage:
     )
 
 
+@lru_cache(maxsize=1024)  # the same callers come again, and to parse one costs more than all else of a request's limits
 def line_of(address: str | None) -> str:
     """What of an address is one line to the Internet: of IPv6 the first 64 bits, since a home has all of the others."""
     try:
@@ -107,15 +114,3 @@ def line_of(address: str | None) -> str:
             return str(parsed.ipv4_mapped)
         return str(ip_network((parsed, 64), strict=False))
     return str(parsed)
-
-
-@contextmanager
-def _counting() -> Iterator[None]:
-    """Where requests cannot be counted nobody gets in: guesses could not be counted, either."""
-    try:
-        yield
-    except StorageError as error:
-        log.error("requests cannot be counted: %s", error)
-        raise Problem(
-            503, "This server cannot count requests now. Try again later.", headers={"Retry-After": "5"}
-        ) from None
