@@ -33,6 +33,8 @@ class Plain(NamedTuple):
             calls.append((number, arguments))
             if self.act == "raise":
                 raise Raised(number)
+            if self.act == "stop":
+                raise StopIteration
             return {"decline": None, "answer": number, "answer with nothing": {}}[self.act]
 
         return taking(self.taken, asked)
@@ -51,6 +53,8 @@ class Wrapper(NamedTuple):
             calls.append((number, "before", arguments))
             if self.before == "raise":
                 raise Raised(number, "before")
+            if self.before == "return":
+                return number
             try:
                 result = yield
             except Raised as error:
@@ -63,7 +67,9 @@ class Wrapper(NamedTuple):
             calls.append((number, "after", result))
             if self.after == "raise":
                 raise Raised(number, "after")
-            return {"pass on": result, "answer": number, "decline": None}[self.after]
+            if self.after == "yield":
+                yield number
+            return {"pass on": result, "answer": number, "decline": None}.get(self.after)
 
         return taking(self.taken, around, "yield from ")
 
@@ -76,13 +82,13 @@ def taking(parameters, function, how=""):
 
 taken = st.permutations(PARAMETERS).flatmap(lambda names: st.integers(0, 3).map(lambda count: tuple(names[:count])))
 order = st.sampled_from([None, "tryfirst", "trylast"])
-plain = st.builds(Plain, taken, order, st.sampled_from(["decline", "answer", "answer with nothing", "raise"]))
+plain = st.builds(Plain, taken, order, st.sampled_from(["decline", "answer", "answer with nothing", "raise", "stop"]))
 wrapper = st.builds(
     Wrapper,
     taken,
     order,
-    st.sampled_from(["go on", "raise"]),
-    st.sampled_from(["pass on", "answer", "decline", "raise"]),
+    st.sampled_from(["go on", "go on", "raise", "return"]),
+    st.sampled_from(["pass on", "answer", "decline", "raise", "yield"]),
 )
 
 
@@ -103,6 +109,8 @@ def outcome(call):
         return "returned", call()
     except Raised as error:
         return "raised", error.args, error.__cause__ and error.__cause__.args
+    except (RuntimeError, StopIteration) as error:
+        return "raised", type(error)
 
 
 @given(st.lists(st.one_of(plain, plain, wrapper), max_size=6), st.booleans())
