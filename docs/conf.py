@@ -26,7 +26,6 @@ maximum_signature_line_length = 88
 
 nitpicky = True
 nitpick_ignore = [
-    ("py:class", "izzati.request.Hooks"),  # izzati makes every Request, and hands it the hooks
     ("py:obj", "izzati.config.T"),  # whatever type a secret has
 ]
 nitpick_ignore_regex = [

@@ -14,10 +14,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator
 
-from izzati.answers import culprit
 from izzati.arguments import expect
 from izzati.background import end_import, importing_main, inert_handles, start
 from izzati.callbacks import Callback
+from izzati.chains import culprit
 from izzati.config import Settings
 from izzati.deadline import call_in_time
 from izzati.discovery import Selection
@@ -176,7 +176,7 @@ class Backend:
 
     def _read(self, request: Request) -> tuple[dict[str, Any], list[UploadedFile]]:
         others = {**request.query, **request.variables} if request.environ.get("QUERY_STRING") else request.variables
-        if request.body.empty:
+        if request.body.length == 0:
             return dict(others), []
         try:
             content: Content | None = self._hooks.izzati_read(request)

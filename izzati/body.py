@@ -81,7 +81,8 @@ class Body:
         if self.length is not None:
             if self.length > self._limits.text:
                 raise self._limits.exceeded("text", f"{what}, {human(self.length)},")
-            self._check(self.length)
+            if self.length > self._limits.body:
+                self._check(self.length)
             block = self._read(self.length - self.received)
             self.received += len(block)
             # At once, as nearly always; some servers give it in pieces.

@@ -1,4 +1,4 @@
-"""Hooks as chains of functions, which a request calls directly.
+"""Hooks as chains of functions, which a request calls directly; and whose fault an exception is.
 
 pluggy makes up its mind anew at each call, since plugins may come and go; a Backend's do not. What is left is to call
 one function after the other, or the only one, and each wrapper around the others, which costs a third of what it does
@@ -7,13 +7,20 @@ with pluggy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
+from collections.abc import Callable, Generator, Iterable, Sequence
+from traceback import walk_tb
 from typing import Any
 
 from pluggy import HookCaller, HookImpl
 
-__all__ = ["Chains"]
+from izzati.answers import expected, wrong
+from izzati.request import Call
+
+__all__ = ["Chains", "culprit"]
+
+_Function = Callable[..., Any]
+_Plain = list[tuple[_Function, str]]
+"""Functions that are asked in turn, each with the hook and the plugin that it is of."""
 
 
 class Chains:
@@ -27,7 +34,7 @@ class Chains:
     def __init__(self, relay: Any) -> None:
         self._relay = relay
 
-    def __getattr__(self, hook: str) -> Callable[..., Any]:
+    def __getattr__(self, hook: str) -> _Function:
         chain = _compiled(getattr(self._relay, hook))
         setattr(self, hook, chain)  # found without __getattr__ from now on
         return chain
@@ -37,7 +44,7 @@ class Chains:
         found: list[Any] = getattr(self._relay, hook).get_hookimpls()
         return found
 
-    def change(self, hook: str, change: Callable[[HookImpl], Callable[..., Any]]) -> None:
+    def change(self, hook: str, change: Callable[[HookImpl], _Function]) -> None:
         """Put another function in the place of each implementation.
 
         :param change: gives that function; it is called with all arguments of the hook, by position.
@@ -50,9 +57,9 @@ class Chains:
         vars(self).pop(hook, None)
 
 
-def _taking_all(implementation: HookImpl, parameters: Sequence[str]) -> Callable[..., Any]:
+def _taking_all(implementation: HookImpl, parameters: Sequence[str]) -> _Function:
     """An implementation's function, as one that takes all parameters of its hook, and gives on those that it needs."""
-    function: Callable[..., Any] = implementation.function
+    function: _Function = implementation.function
     # A parameter with a default is given like any other, not left at it.
     taken = (*implementation.argnames, *implementation.kwargnames)
     if taken == tuple(parameters):
@@ -61,32 +68,78 @@ def _taking_all(implementation: HookImpl, parameters: Sequence[str]) -> Callable
     return lambda *arguments: function(*[arguments[place] for place in places])
 
 
-def _compiled(caller: HookCaller) -> Callable[..., Any]:
-    assert caller.spec is not None
-    parameters = caller.spec.argnames
-    plain: list[Callable[..., Any]] = []
-    wrappers: list[Callable[..., Any]] = []
-    for each in caller.get_hookimpls():
-        # The last one is asked first, and the last wrapper is the outermost.
-        wrappers.append(_taking_all(each, parameters)) if each.wrapper else plain.insert(
-            0, _taking_all(each, parameters)
-        )
+def culprit(error: BaseException) -> str | None:
+    """Where an exception came from, by its innermost frame: a plugin's hook, or the callback; None if neither."""
+    found = None
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_code is Call.__call__.__code__:
+            found = "the callback"
+        elif frame.f_globals is globals():
+            found = frame.f_locals.get("where", found)
+    return found
 
+
+def _compiled(caller: HookCaller) -> _Function:
+    """One function for all implementations; its frame says by ``where`` which of them is asked.
+
+    An answer that does not fit is refused here: who handles it does not know whose it is, and would be blamed.
+    """
+    assert caller.spec is not None
+    kind, words = expected(caller.name)
+    implementations = [
+        (_taking_all(each, caller.spec.argnames), f"{caller.name} of the plugin {each.plugin_name!r}", each.wrapper)
+        for each in caller.get_hookimpls()
+    ]
+    routes = caller.name == "izzati_routes"
+    # The last one is asked first, and the last wrapper is the outermost.
+    asked = reversed(implementations)
+    plain = [(_listed(each) if routes else each, where) for each, where, wrapper in asked if not wrapper]
+    chain = (_first if caller.spec.opts.get("firstresult") else _every)(plain, kind, words)
+    for function, where, wrapper in implementations:
+        if wrapper:
+            # Around the routes of all there is a list of lists.
+            chain = _around(chain, function, where, list if routes else kind, words)
+    return chain
+
+
+def _listed(function: _Function) -> _Function:
+    """The same, with its answer gone through: a generator tells only then what is wrong with it."""
+
+    def listed(*arguments: Any) -> Any:
+        answer = function(*arguments)
+        return list(answer) if isinstance(answer, Iterable) and not isinstance(answer, str) else answer
+
+    return listed
+
+
+def _first(plain: _Plain, kind: Any, words: str) -> _Function:
     def first(*arguments: Any) -> Any:
-        for function in plain:
+        for function, where in plain:
             answer = function(*arguments)
             if answer is not None:
-                return answer
+                if isinstance(answer, kind):
+                    return answer
+                raise wrong(answer, where, words)
         return None
 
+    return first
+
+
+def _every(plain: _Plain, kind: Any, words: str) -> _Function:
     def every(*arguments: Any) -> list[Any]:
-        return [answer for function in plain if (answer := function(*arguments)) is not None]
+        answers = []
+        for function, where in plain:
+            answer = function(*arguments)
+            if answer is not None:
+                if not isinstance(answer, kind):
+                    raise wrong(answer, where, words)
+                answers.append(answer)
+        return answers
 
-    chain = every if not caller.spec.opts.get("firstresult") else plain[0] if len(plain) == 1 else first
-    return reduce(_around, wrappers, chain)
+    return every
 
 
-def _around(inner: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+def _around(inner: _Function, wrapper: _Function, where: str, kind: Any, words: str) -> _Function:
     """A chain with one more wrapper around it."""
 
     def wrapped(*arguments: Any) -> Any:
@@ -94,24 +147,29 @@ def _around(inner: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[
         try:
             next(generator)
         except StopIteration:
-            raise RuntimeError("a wrapper did not yield, so that the others were not asked") from None
+            raise RuntimeError(f"{where} did not yield, so that the others were not asked") from None
         try:
             answer = inner(*arguments)
         except BaseException as error:
-            try:
-                generator.throw(error)
-            except StopIteration as end:
-                return end.value
-            except RuntimeError as changed:
-                if isinstance(error, StopIteration) and changed.__cause__ is error:
-                    raise error from None  # which Python lets through no generator
-                raise
+            answer = _ended(generator.throw, error, generator, where)
         else:
-            try:
-                generator.send(answer)
-            except StopIteration as end:
-                return end.value
-        generator.close()
-        raise RuntimeError("a wrapper has a second yield")
+            answer = _ended(generator.send, answer, generator, where)
+        if answer is None or isinstance(answer, kind):
+            return answer
+        raise wrong(answer, where, words)
 
     return wrapped
+
+
+def _ended(resume: Callable[[Any], Any], value: Any, generator: Generator[Any, Any, Any], where: str) -> Any:
+    """What a wrapper returns, once it has got what the others gave or raised."""
+    try:
+        resume(value)
+    except StopIteration as end:
+        return end.value
+    except RuntimeError as changed:
+        if isinstance(value, StopIteration) and changed.__cause__ is value:
+            raise value from None  # which Python lets through no generator
+        raise
+    generator.close()
+    raise RuntimeError(f"{where} yields a second time")

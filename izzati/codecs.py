@@ -55,7 +55,7 @@ class Codec:
 
     @hookimpl
     def izzati_decode(self, body: bytes, media_type: str, request: Request) -> Any:
-        if not covers(self.reads, media_type):
+        if media_type not in self.reads and not covers(self.reads, media_type):
             return None
         try:
             value = self.decode(body, request)

@@ -41,7 +41,7 @@ class Codecs:
 
     def reads(self, media_type: str) -> bool:
         """True if a plugin reads this media type."""
-        return covers(self.readers, media_type)
+        return media_type in self.readers or covers(self.readers, media_type)
 
     def carries_data(self, media_type: str) -> bool:
         """True if this media type stands for values rather than for a file, whether or not a plugin reads it."""

@@ -13,8 +13,8 @@ from typing import Any
 import pluggy
 
 from izzati import hookspecs
-from izzati.answers import WrongAnswer, culprit, watched
-from izzati.chains import Chains
+from izzati.answers import WrongAnswer
+from izzati.chains import Chains, culprit
 from izzati.checks import SPECS, faults, guards, implementations
 from izzati.claims import Claims, conflicts, owners
 from izzati.config import Option, Settings
@@ -114,8 +114,6 @@ class Plugins:
         for name, plugin in reversed(self.by_name.items()):  # pluggy asks the last registered first
             self._manager.register(plugin, name)
         self.hooks = Chains(self._manager.hook)
-        for hook in SPECS:
-            self.hooks.change(hook, partial(watched, hook))
         #: True if any plugin identifies callers
         self.identify = bool(self.hooks.implementations("izzati_identify"))
         claims = {record.name: record.claims for record in self._active()}

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.http import parse_options_header
@@ -36,22 +36,13 @@ class _cached(cached_property[_Value]):  # noqa: N801 - as the one that it is
             return self if request is None else vars(request).setdefault(self.attrname, self.func(request))
 
 
-class Hooks(Protocol):
-    """The hooks that a request asks for itself; the Backend's hook relay has them, and all others."""
-
-    izzati_decode: Callable[..., Any]
-    izzati_open: Callable[..., Any]
-    izzati_save: Callable[..., Any]
-    izzati_store: Callable[..., Any]
-
-
 class Request:
     """One HTTP request, as hooks see it, and callbacks that declare a keyword-only ``request``.
 
     :param environ: the WSGI environment (PEP 3333).
     """
 
-    def __init__(self, environ: dict[str, Any], hooks: Hooks, codecs: Codecs, limits: Limits) -> None:
+    def __init__(self, environ: dict[str, Any], hooks: Any, codecs: Codecs, limits: Limits) -> None:
         self.environ = environ
         #: what the Backend's codecs read and write
         self.codecs = codecs
@@ -69,6 +60,7 @@ class Request:
         #: request keeps it in memory until the garbage collector comes by
         self.state: dict[str, Any] = {}
         self._hooks = hooks
+        self._uploads: Uploads | None = None  # which few requests need
 
     @property
     def method(self) -> str:
@@ -86,7 +78,7 @@ class Request:
         """The caller's address, or that of the last proxy before this server."""
         return self.environ.get("REMOTE_ADDR")
 
-    @cached_property
+    @_cached
     def headers(self) -> EnvironHeaders:
         """The headers; names in any case."""
         return EnvironHeaders(self.environ)
@@ -96,7 +88,7 @@ class Request:
         """The body's media type without parameters, in lower case; empty if none was sent."""
         return str(self.environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
 
-    @cached_property
+    @_cached
     def media_type_parameters(self) -> Mapping[str, str]:
         """Parameters of the body's media type (``charset``, ``boundary``, …), names in lower case."""
         return parse_options_header(self.environ.get("CONTENT_TYPE"))[1]
@@ -155,6 +147,7 @@ class Request:
         if sink is None:
             raise RuntimeError("no plugin stores uploads: the built-in spool is blocked, and all others declined")
         upload.sink = sink
+        self._uploads = self._uploads or Uploads()
         self._uploads.add(upload)
         return upload
 
@@ -172,34 +165,33 @@ class Request:
 
     def commit(self, content: Content) -> list[UploadedFile]:
         """The whole body has been read: every upload stands, and becomes a file for the callback."""
-        if not content.uploads and not self.holds_uploads:
+        if self._uploads is None and not content.uploads:
             return []
+        self._uploads = self._uploads or Uploads()
         return self._uploads.commit(content.uploads, self._save)
 
     def abort(self) -> None:
         """The body failed: no upload leaves anything behind."""
-        self._uploads.abort()
+        if self._uploads is not None:
+            self._uploads.abort()
 
     def release(self) -> None:
         """The uploads are needed no more; temporary space is given back."""
-        self._uploads.close()
+        if self._uploads is not None:
+            self._uploads.close()
 
     def keep(self) -> Callable[[], None]:
         """Let the uploads live on after the answer.
 
         :returns: what releases them, to be called once they are needed no more.
         """
-        kept, self._uploads = self._uploads, Uploads()
+        kept, self._uploads = self._uploads or Uploads(), None
         return kept.close
 
     @property
     def holds_uploads(self) -> bool:
         """True from the first upload until :meth:`release` or :meth:`keep`."""
-        return "_uploads" in vars(self) and bool(self._uploads)
-
-    @_cached
-    def _uploads(self) -> Uploads:
-        return Uploads()  # which few requests need
+        return bool(self._uploads)
 
     def _save(self, file: UploadedFile, location: str) -> str:
         saved: str | None = self._hooks.izzati_save(file, location)

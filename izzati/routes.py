@@ -63,7 +63,8 @@ class Routes:
     def find(self, request: Request) -> Route:
         """The route for a request; one that refuses if there is none, since who may know that is not yet decided."""
         # Nearly every path is plain, and a look-up costs a fiftieth of a match.
-        plain = self._plain.get((request.method, request.path))
+        environ = request.environ
+        plain = self._plain.get((environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"))
         if plain is not None:
             return plain
         try:
@@ -99,7 +100,7 @@ class Routes:
                 where = other if other == route.path else f"at the same paths, {other} and {route.path}"
                 raise ValueError(f"two routes answer {method} {where}; give one of them another path")
             self._taken[method, shape] = route.path
-            if "<" not in route.path:
+            if "<" not in route.path and route.path.isascii():  # as which it stands in the environment, too
                 self._plain[method, route.path] = route
 
     @cached_property
