@@ -232,7 +232,10 @@ class Backend:
             log.error("request %s: %s failed", request.id, culprit(error), exc_info=error)
             forget_frames(error)
             response = Problem(500, f"Request {request.id} failed.").get_response()
-        response.headers["X-Request-Id"] = request.id
+        if isinstance(response, ValueResponse):
+            response.request_id = request.id  # which it adds when it is sent, for a twentieth of the price
+        else:
+            response.headers["X-Request-Id"] = request.id
         return response
 
     def _plugin_routes(self) -> Iterable[Route]:

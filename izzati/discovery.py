@@ -39,23 +39,11 @@ class Entry(NamedTuple):
         return reduce(getattr, path.split(".") if path else (), import_module(module))
 
 
-DEFAULTS = tuple(
-    Entry(name, f"izzati.builtin.{value}")
-    for name, value in (
-        ("forms", "forms:Forms"),
-        ("json", "json:JSON"),
-        ("documents", "documents:Documents"),
-        ("raw_body", "raw_body:RawBody"),
-        ("spool", "spool:Spool"),
-        ("callback", "callback:RunCallback"),
-        ("replies", "replies:Replies"),
-        ("browsers", "browsers:Browsers"),
-        ("health", "health:Health"),
-        ("logs", "logs:Logs"),
-        ("server", "server:ThreadServer"),
-        ("processes", "processes:Processes"),
-    )
+_BUILT_IN = (
+    "forms:Forms json:JSON documents:Documents raw_body:RawBody spool:Spool callback:RunCallback replies:Replies "
+    "browsers:Browsers health:Health logs:Logs server:ThreadServer processes:Processes"
 )
+DEFAULTS = tuple(Entry(each.partition(":")[0], f"izzati.builtin.{each}") for each in _BUILT_IN.split())
 """The built-in plugins. They are loaded like installed ones, and any of them can be blocked or replaced by name."""
 
 

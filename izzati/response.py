@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ValueResponse"]
 
-_WERKZEUG_S = {"location", "content-location", "content-length"}
-"""Headers that Werkzeug looks after."""
+_DETOURS = {"location", "content-location", "content-length", "x-request-id"}
+"""Headers that Werkzeug looks after, and the one that is added to all others."""
 
 
 @lru_cache(maxsize=16)
@@ -40,6 +40,8 @@ class ValueResponse(Response):
         self.headers.add("Content-Type", media_type)
         self.response = [body]
         self._closes = False
+        #: what it carries as ``X-Request-Id``, whatever its headers say
+        self.request_id = ""
 
     def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
         if not self._closes:
@@ -57,9 +59,10 @@ class ValueResponse(Response):
             or type(blocks[0]) is not bytes
             or self.status_code in (204, 304)
             or environ["REQUEST_METHOD"] == "HEAD"
-            or not _WERKZEUG_S.isdisjoint([name.lower() for name, _ in headers])
+            or not _DETOURS.isdisjoint([name.lower() for name, _ in headers])
         ):
+            self.headers["X-Request-Id"] = self.request_id
             return super().__call__(environ, start_response)
-        headers.append(("Content-Length", str(len(blocks[0]))))
+        headers += (("X-Request-Id", self.request_id), ("Content-Length", str(len(blocks[0]))))
         start_response(self.status, headers)
         return blocks

@@ -63,8 +63,7 @@ class Routes:
     def find(self, request: Request) -> Route:
         """The route for a request; one that refuses if there is none, since who may know that is not yet decided."""
         # Nearly every path is plain, and a look-up costs a fiftieth of a match.
-        environ = request.environ
-        plain = self._plain.get((environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"))
+        plain = self._plain.get((request.environ["REQUEST_METHOD"], request.environ.get("PATH_INFO") or "/"))
         if plain is not None:
             return plain
         try:

@@ -55,7 +55,7 @@ class Forms:
 def _urlencoded(request: Request) -> Content:
     data = request.body.whole("The form")
     charset = request.media_type_parameters.get("charset", "")
-    if not charset and (found := _CHARSET_FIELD.search(data)):
+    if not charset and b"_charset_=" in data and (found := _CHARSET_FIELD.search(data)):
         charset = found[1].decode("ascii", "replace")
     text = _text(data, charset, "The form")
     if text.strip()[:1] == "{" and text.rstrip().endswith("}") and _is_json(text):
