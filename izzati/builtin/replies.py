@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 from urllib.parse import quote
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import dump_options_header, http_date
+from werkzeug.http import dump_options_header, http_date, quote_etag
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import FileWrapper
 
@@ -56,20 +56,20 @@ def _file_response(reply: FileReply, request: Request) -> Response:
     content_type = reply.content_type or _guess(reply.source, name)
     wrap = request.environ.get("wsgi.file_wrapper", FileWrapper)
     # Werkzeug's send_file reads 8 KiB at a time and declares *.gz files to be encoded, so that they arrive unpacked.
-    response = Response(wrap(file.stream, BLOCK), content_type=content_type, direct_passthrough=True)
+    headers = {"Content-Type": content_type}
     disposition = _disposition(name, reply.download)
     if disposition:
-        response.headers["Content-Disposition"] = disposition
+        headers["Content-Disposition"] = disposition
     if isinstance(reply.source, UploadedFile):
         # A page that a stranger sent would otherwise run as one of this server.
-        response.headers["Content-Security-Policy"] = "sandbox"
+        headers["Content-Security-Policy"] = "sandbox"
     if file.size is not None:
-        response.content_length = file.size
+        headers["Content-Length"] = str(file.size)
     if file.modified is not None:
-        response.headers["Last-Modified"] = http_date(file.modified)
+        headers["Last-Modified"] = http_date(file.modified)
         if file.size is not None:
-            response.set_etag(f"{file.modified:.6f}-{file.size}")
-    return response
+            headers["ETag"] = quote_etag(f"{file.modified:.6f}-{file.size}")
+    return Response(wrap(file.stream, BLOCK), headers=headers, direct_passthrough=True)
 
 
 def _opened(source: str | bytes | IO[bytes] | io.BufferedIOBase, request: Request) -> StoredFile:
