@@ -98,7 +98,7 @@ class Auth:
 
     @hookimpl
     def izzati_identify(self, request: Request) -> Identity | None:
-        scheme, credential = split(request.headers.get("Authorization", ""))
+        scheme, credential = split(request.environ.get("HTTP_AUTHORIZATION", ""))
         way = self._ways.get(scheme)
         if way is None:
             return None
