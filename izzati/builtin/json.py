@@ -56,7 +56,7 @@ class JSON(Codec):
         # decode() looks for white space around, which takes as long as all the rest does for a small object.
         if text.startswith("{"):
             value, end = self._decoder.raw_decode(text)
-            if not text[end:].strip(" \t\n\r"):
+            if end == len(text) or not text[end:].strip(" \t\n\r"):
                 return value
         return self._decoder.decode(text)
 
