@@ -6,6 +6,7 @@ Each framework gets an environment of its own, made by pip, and a process of its
 environments for another time. In each round every process is asked for every job in turn, in an order that changes.
 Printed are medians of all rounds: microseconds of processor time a request, and ratios, which are the medians of those
 of each round. Processor time, since what else runs on the machine counts less in it; ``--clock wall`` for the other.
+The memory of a large upload is what it takes at most beyond what one of 1 MiB has left to the process.
 ``--instructions`` counts by valgrind what is executed for a request, which nothing else on the machine changes.
 """
 
@@ -228,7 +229,9 @@ def count(pythons: Mapping[str, Path], jobs: Sequence[str], folder: Path) -> Mea
 
 def _instructions(python: Path, peer: Peer, job: str, calls: int, folder: Path) -> int:
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    command = [*valgrind, python, HERE / "caller.py", peer.module, folder, job, str(calls)]
+    program = [python, HERE / "caller.py", peer.module, folder, job]
+    subprocess.run([*program, "1"], env=_environment(), capture_output=True, check=False)  # so that all is compiled
+    command = [*valgrind, *program, str(calls)]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or found is None or done.stdout:

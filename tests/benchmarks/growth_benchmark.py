@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import importlib
 import io
+import multiprocessing
 import os
 import resource
 import statistics
@@ -103,6 +104,18 @@ def seconds_of(act: Callable[[], object], times: int = 1) -> float:
     return (time.process_time() - begin) / times
 
 
+def in_a_copy(measure: Callable[[], float]) -> float:
+    """What is measured in a copy of this process, which leaves this one as it is."""
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    process = context.Process(target=lambda: answers.put(measure()))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError("it could not be measured: see above")
+    return float(answers.get())
+
+
 def medians(rounds: int, grown: Sequence[float], measure: Callable[[float], float]) -> dict[float, float]:
     """The median at each point; in every round all of them are measured."""
     found: dict[float, list[float]] = {each: [] for each in grown}
@@ -166,13 +179,15 @@ def by_size(rounds: int, most: int, folder: Path) -> Panel:
                 file.write(block)
             file.write(after)
     backend = Backend(count, only=())
+    asking(backend, form(lambda folder: (folder / f"{grown[0]}").open("rb")), folder)  # so that all is imported
     ask = {
-        number: asking(backend, form(lambda folder, number=number: (folder / f"{number}").open("rb")), folder)
+        number: WSGI(backend, form(lambda folder, number=number: (folder / f"{number}").open("rb")), "/", folder).ask
         for number in grown
     }
+    # First, since what the process once had it keeps for the next time.
+    memory = medians(rounds, grown, lambda number: in_a_copy(lambda: megabytes_more(ask[int(number)])))
     times = {number: max(1, 4096 // number) for number in grown}
     time = medians(rounds, grown, lambda number: seconds_of(ask[int(number)], times[int(number)]) * 1e3)
-    memory = medians(rounds, grown, lambda number: megabytes_more(ask[int(number)]))
     return Panel(
         "upload, one file",
         "KiB",
