@@ -1,8 +1,8 @@
 """Hooks as chains of functions, which a request calls directly; and whose fault an exception is.
 
 pluggy makes up its mind anew at each call, since plugins may come and go; a Backend's do not. What is left is to call
-one function after the other, or the only one, and each wrapper around the others, which costs a third of what it does
-with pluggy.
+one function after the other, and each wrapper around the others. Wrappers are nested, although a loop takes less time
+from six of them on: so that each has a frame, which says whose fault an exception is.
 """
 
 from __future__ import annotations
