@@ -168,6 +168,8 @@ def caller_of(peer: Any, name: str, folder: Path) -> WSGI | ASGI:
     """What calls a peer's application for one job, once it has been seen to answer rightly."""
     job = JOBS[name]
     apps = getattr(peer, "APPS", None)  # one for each job; else one application answers all, each at its path
+    if apps is not None and job.path not in apps:
+        raise ValueError("it has no way to")
     app, path = (apps[job.path], "/") if apps is not None else (peer.app, f"/{job.path}")
     kind = ASGI if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__) else WSGI
     caller = kind(app, job, path, folder)
