@@ -2,7 +2,7 @@
 
     Exception
     ├── IzzatiError              the program around izzati needs a change
-    │   ├── BackgroundError      background work cannot be started where it was asked for
+    │   ├── BackgroundError      background work cannot be started where it was asked for, or is out of reach
     │   ├── CallError            a call by Frontend has no result (izzati.client)
     │   │   ├── NoAnswer         (ConnectionError) its answer did not come, or broke off
     │   │   ├── NotReached       (ConnectionError) the server knows nothing of it
@@ -47,7 +47,7 @@ class IzzatiError(Exception):
 
 
 class BackgroundError(IzzatiError, RuntimeError):
-    """Background work cannot be started where or how it was asked for."""
+    """Background work cannot be started where or how it was asked for, or is out of reach."""
 
 
 class CallbackError(IzzatiError, TypeError):
