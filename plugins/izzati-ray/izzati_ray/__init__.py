@@ -10,7 +10,7 @@ from typing import Any
 
 from izzati import BackgroundError, BackgroundOptions, hookimpl
 from izzati_ray.handles import RayProcess, RayQueue, Share
-from izzati_ray.link import link
+from izzati_ray.link import Link, link
 from izzati_ray.work import Gone, Work, describe
 
 __all__ = ["Ray"]
@@ -58,7 +58,7 @@ class Ray:
         way = link(self._address, self._options)
         Share.forget()
         share = None if work.named else Share(work.key, way.address)
-        found = self._found_or_made(work)
+        found = _found_or_made(way, work)
         if found.key != work.key and (difference := work.difference(found)):
             raise ValueError(
                 f"the background work named {work.title!r} {difference}: choose another name, or end that one first"
@@ -68,21 +68,20 @@ class Ray:
             RayQueue(found.key, way.address, found.maxsize, share),
         )
 
-    def _found_or_made(self, work: Work) -> Work:
-        way = link(self._address or "", self._options)
-        deadline = time.monotonic() + _FREE
-        while True:
-            try:
-                found, goes_on = way.create(work).result()
-                if goes_on or found.key == work.key:
-                    return found
-                way.ask(found.key, "forget").result()
-            except Gone:
-                pass  # it has just gone
-            if time.monotonic() > deadline:
-                raise BackgroundError(
-                    f"the name {work.title!r} belongs to work that has ended, and does not become free"
-                )
+
+def _found_or_made(way: Link, work: Work) -> Work:
+    """The work of this name, which may be this one."""
+    deadline = time.monotonic() + _FREE
+    while True:
+        try:
+            found, goes_on = way.create(work).result()
+            if goes_on or found.key == work.key:
+                return found
+            way.ask(found.key, "forget").result()
+        except Gone:
+            pass  # it has just gone
+        if time.monotonic() > deadline:
+            raise BackgroundError(f"the name {work.title!r} belongs to work that has ended, and does not become free")
 
 
 def _require_possible(options: BackgroundOptions) -> None:

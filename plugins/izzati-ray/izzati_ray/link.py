@@ -159,14 +159,15 @@ def link(address: str, options: Mapping[str, Any] | None = None) -> Link:
     """
     if _adopted is not None and _adopted[0] == os.getpid():
         return _adopted[1]
-    gateway = _gateways.get(address)
+    wanted = f"{address} {options}" if options else address  # whoever has options needs one with these
+    gateway = _gateways.get(wanted)
     if gateway is not None and gateway.alive:
         return gateway
     with _starting:
-        gateway = _gateways.get(address)
+        gateway = _gateways.get(wanted)
         if gateway is None or not gateway.alive:
             gateway = Gateway(address, options or {})
-            _gateways[address] = _gateways[gateway.address] = gateway
+            _gateways[wanted] = _gateways[gateway.address] = gateway
         return gateway
 
 

@@ -57,6 +57,10 @@ class Site:
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             return json.load(answer)["uploads"][0]
 
+    def health(self):
+        with urllib.request.urlopen(f"{self._url}/healthz", timeout=SECONDS) as answer:
+            return answer.status
+
     def looked_at(self):
         """The uploads that the worker has dealt with."""
         import boto3  # noqa: PLC0415 - not where it is missing
@@ -163,6 +167,14 @@ def test_a_piece_of_each_kind_is_killed_under_load(site, load):
     assert told["the worker"] == told["the worker's node"] == 0
     assert told["a replica"] <= CALLERS
     assert told["nginx's process"] <= CALLERS
+
+    for pid in site.processes("head"):
+        os.kill(pid, signal.SIGKILL)
+    # The cluster is lost, and no replica with it: they answer that they cannot.
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        site.upload()
+    assert all(site.processes(replica) for replica in ("replica-2", "replica-3"))
+    assert site.health() == 200
 
 
 def missing(site, answered):

@@ -81,6 +81,28 @@ p, q = background(clerk)
 backend = Backend(callback, args=(q,))
 """
 
+NESTED = """
+import socket
+from helpers import idle
+from izzati import background
+
+def double(q, answers):
+    while True:
+        answers.put(2 * q.get())
+
+def forward(q, answers):
+    inner = background(double, args=(answers,))[1]
+    print("inner work has", inner)
+    while True:
+        inner.put(q.get())
+
+if __name__ == "__main__":
+    answers = background(idle)[1]
+    p, q = background(forward, args=(answers,))
+    q.put(21)
+    print("answer", answers.get(timeout=30), flush=True)
+    input()
+"""
 REPLICA = """
 import sys
 from helpers import tally
@@ -184,6 +206,12 @@ def test_a_function_of_the_main_script_greets_on_another_node_and_its_words_come
     greeting.says(r"\(greeter pid=\d+, ip=127\.0\.0\.3\) Hello Rex\n")
     greeting.says(r"\(greeter pid=\d+, ip=127\.0\.0\.3\) Hello Ann\n")
     assert greeting.end() == 0
+
+
+def test_background_work_has_background_work_of_its_own_in_the_cluster(program):
+    nested = program(NESTED)
+    nested.says(r"(?m)^answer 42$")
+    nested.says(r"\(forward pid=\d+, ip=127\.0\.0\.3\) inner work has <RayQueue of double-")
 
 
 def test_an_exception_comes_with_its_traceback_from_the_other_node(program):
