@@ -61,8 +61,10 @@ class Cluster:
                 self._actors[key] = ray.get_actor(key.actor, NAMESPACE)
             except ValueError:
                 return _failed(Gone(_gone(key)))
-        actor = self._actors[key] if question != "forget" else self._actors.pop(key)
-        return _answer(actor.ask.remote(key.token, question, *args), key)
+        answer = _answer(self._actors[key].ask.remote(key.token, question, *args), key)
+        if question == "forget":  # it is answered at the end; without this handle Ray would end it now
+            answer.add_done_callback(lambda _: self._actors.pop(key, None))
+        return answer
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import queue
 import time
@@ -28,7 +29,12 @@ class Share:
     """
 
     def __init__(self, key: Key, address: str) -> None:
-        weakref.finalize(self, _dropped.append, (key, address)).atexit = False
+        weakref.finalize(self, self._drop, key, address, os.getpid()).atexit = False
+
+    @staticmethod
+    def _drop(key: Key, address: str, owner: int) -> None:
+        if os.getpid() == owner:  # a fork has copies
+            _dropped.append((key, address))
 
     @staticmethod
     def forget() -> None:

@@ -29,6 +29,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.1, 30.0
 _MOMENT = 0.1
 # Seconds in which the answers have left that were given before the end.
 _LAST_WORDS = 0.2
+_RUNNER = ray.remote(Runner)
 
 
 class Inbox:
@@ -112,10 +113,10 @@ class Inbox:
     async def terminate(self) -> None:
         """End the function for good, in a way that it can notice."""
         self._stop(-15)
-        if self._order is not None and not self._order.done():
-            self._order.set_result(True)
-        else:
+        if self._order is None:
             self._kill()  # it has not begun
+        elif not self._order.done():
+            self._order.set_result(True)
 
     async def kill(self, code: int = -9) -> None:
         """End the function for good, whatever it does."""
@@ -125,6 +126,7 @@ class Inbox:
     async def forget(self) -> None:
         """Nobody holds the handles any more: end, as soon as the function has ended."""
         self._forgotten = True
+        await self._ended.wait()
         self._leave()
 
     async def order(self) -> bool:
@@ -156,7 +158,7 @@ class Inbox:
 
     async def _run_once(self) -> int:
         try:
-            self._runner = ray.remote(Runner).options(**self._work.resources).remote(self._work.title)
+            self._runner = _RUNNER.options(**self._work.resources).remote(self._work.title)
             code: int = await self._runner.run.remote(self._work, self._address)
         except ray.exceptions.RayActorError as error:
             code = UNKNOWN if self._told is None else self._told

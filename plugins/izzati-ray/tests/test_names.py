@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import pickle
 
 import pytest
-from helpers import SECONDS, idle, leave, new_name, tell_pid, within
+from helpers import SECONDS, gone, idle, leave, new_name, tell_pid, within
 from izzati_ray import work
 from izzati_ray.work import describe
 
@@ -75,6 +76,20 @@ def test_the_inbox_of_a_name_goes_some_time_after_the_end_of_its_work(start, clu
     process.kill()
     assert within(SECONDS, lambda: not cluster.head.inboxes() - before)
     assert (process.is_alive(), process.exitcode) == (False, 255)  # nobody is left who knew
+
+
+def test_work_whose_handles_are_gone_goes_on(start):
+    _, answers = start(idle)
+    process, q = start(tell_pid, answers, forgotten=True)
+    pid = answers.get(timeout=SECONDS)
+    copy = pickle.loads(pickle.dumps(q))
+    del process, q
+    gc.collect()
+    _, _ = start(idle)  # lets go of what is no longer held
+    for number in range(3):
+        copy.put(number, timeout=SECONDS)
+    assert [answers.get(timeout=SECONDS) for _ in range(3)] == [0, 1, 2]
+    assert not gone(pid)
 
 
 def test_the_inbox_of_work_without_a_name_goes_with_its_end_and_the_last_handle(start, cluster):
