@@ -112,6 +112,7 @@ class Gateway:
                 number, good, value = self._connection.recv()
             except (EOFError, OSError):
                 self._lose()
+                self.close()  # so that nothing of it is left, whichever end it was
                 return
             answer = self._waiting.pop(number)
             if good:

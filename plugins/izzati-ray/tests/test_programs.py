@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from helpers import SECONDS, gone, idle, new_name, tally, within
@@ -120,6 +121,24 @@ from izzati import background
 answers = background(idle)[1]
 p, q = background(tell_pid, args=(answers,))
 print("works in", answers.get(timeout=30), flush=True)
+input()
+"""
+PERSISTS = """
+import sys
+from helpers import tally
+from izzati import BackgroundError, background
+
+p, q = background(tally, name=sys.argv[1])
+q.put("before")
+print("has put", flush=True)
+input()
+while True:
+    try:
+        q.put("afterwards")
+        break
+    except BackgroundError as error:
+        print(error, flush=True)
+print("alive:", p.is_alive(), flush=True)
 input()
 """
 TRIES = """
@@ -254,6 +273,30 @@ def test_replicas_that_come_and_go_share_one_worker_and_swallow_nothing(program,
     assert [each for each in found if isinstance(each, int)] == list(range(20))
     assert {each for each in found if isinstance(each, str)} <= {f"from {number}" for number in range(3)}
     assert worker.is_alive()
+
+
+def test_a_connection_that_is_lost_is_made_again_and_work_with_a_name_goes_on(program, start):
+    name = new_name()
+    persisting = program(PERSISTS, name)
+    persisting.says("has put")
+    os.kill(gateway_of(persisting.process.pid), signal.SIGKILL)
+    persisting.process.stdin.write(b"\n")
+    persisting.process.stdin.flush()
+    persisting.says("alive: True")
+    _, q = start(tally, name=name)
+    _, answers = start(idle)
+    q.put(answers, timeout=SECONDS)
+    assert answers.get(timeout=SECONDS) == ["before", "afterwards"]
+
+
+def gateway_of(program):
+    """The process id of what connects a program to the cluster."""
+    (pid,) = (
+        int(each)
+        for each in Path(f"/proc/{program}/task/{program}/children").read_text().split()
+        if b"gateway.py" in Path(f"/proc/{each}/cmdline").read_bytes()
+    )
+    return pid
 
 
 def test_work_without_a_name_ends_with_its_program_even_by_sigkill(program):
