@@ -21,6 +21,9 @@ from izzati_ray.work import Key, Work
 
 __all__ = ["Link", "adopt", "link"]
 
+# Ray's own settings, where the program's environment has none: who has no token does not connect without one, and what
+# functions print comes out even if it is all alike.
+_ENVIRONMENT = {"RAY_AUTH_MODE": "token", "RAY_DEDUP_LOGS": "0"}
 # Seconds that a gateway may take to end with its program.
 _GRACE = 5.0
 
@@ -52,7 +55,7 @@ class Gateway:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the program's to handle
-                env={"RAY_AUTH_MODE": "token", **os.environ},
+                env={**_ENVIRONMENT, **os.environ},
             )
         self._socket = ours
         self._connection = Connection(os.dup(ours.fileno()))

@@ -221,9 +221,10 @@ def test_a_function_of_the_main_script_greets_on_another_node_and_its_words_come
     port = free_port()
     greeting = program(GREETER, port)
     assert ask(port) == {"status": "OK"}
-    assert ask(port, "Ann") == {"status": "OK"}
+    for _ in range(3):
+        assert ask(port, "Ann") == {"status": "OK"}
     greeting.says(r"\(greeter pid=\d+, ip=127\.0\.0\.3\) Hello Rex\n")
-    greeting.says(r"\(greeter pid=\d+, ip=127\.0\.0\.3\) Hello Ann\n")
+    greeting.says(r"(\(greeter pid=\d+, ip=127\.0\.0\.3\) Hello Ann\n){3}")
     assert greeting.end() == 0
 
 
