@@ -48,6 +48,12 @@ def tell_pid(q, answers):
         answers.put(q.get())
 
 
+def tell_gpus(q):
+    """Say which GPUs it may use, and keep them."""
+    q.put(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    threading.Event().wait()
+
+
 def leave_decently(q, answers):
     """Notice the end."""
 

@@ -114,11 +114,11 @@ class RayCluster:
 
 @contextmanager
 def two_nodes():
-    """A head that runs no functions, and a node that does, and has the resource ``usual``."""
+    """A head that runs no functions, and a node that does. It says that it has a GPU, and a resource ``usual``."""
     folder = Path(tempfile.mkdtemp(prefix="ray-"))  # where its Unix sockets are, whose paths must be short
     cluster = RayCluster(folder)
     try:
-        cluster.add("127.0.0.3", "--num-cpus=2", '--resources={"usual": 100}')
+        cluster.add("127.0.0.3", "--num-cpus=2", "--num-gpus=1", '--resources={"usual": 100}')
         yield cluster
     finally:
         cluster.end()

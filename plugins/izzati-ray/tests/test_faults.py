@@ -7,7 +7,7 @@ import queue
 import signal
 
 import pytest
-from helpers import SECONDS, die_of, gone, idle, leave, leave_decently, new_name, tell_pid, wait_at, within
+from helpers import SECONDS, die_of, gone, idle, leave, leave_decently, new_name, tell_gpus, tell_pid, wait_at, within
 
 from izzati import BackgroundError
 
@@ -76,6 +76,17 @@ def test_terminate_ends_what_waits_for_a_node_that_has_what_it_needs(start):
     process.terminate()
     process.join(SECONDS)
     assert process.exitcode == -15
+
+
+def test_a_gpu_goes_to_one_after_the_other(start):
+    first, q = start(tell_gpus, num_gpus=1)
+    assert get(q) == "0"
+    second, q = start(tell_gpus, num_gpus=1)
+    with pytest.raises(queue.Empty):
+        q.get(timeout=1)
+    assert second.is_alive()  # it waits until the first has ended
+    first.kill()
+    assert get(q) == "0"
 
 
 def test_a_worker_that_crashes_again_and_again_is_terminated_between_two_starts(start, answers):
