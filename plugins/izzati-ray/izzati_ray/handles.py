@@ -13,12 +13,10 @@ from typing import Any
 import cloudpickle
 
 from izzati_ray.link import link
-from izzati_ray.work import Gone, Key
+from izzati_ray.work import UNKNOWN, Gone, Key
 
 __all__ = ["RayProcess", "RayQueue", "Share"]
 
-# The exit code of work whose inbox is no more, and did not tell.
-_UNKNOWN = 255
 # Seconds that an inbox is waited for at a time, so that it is not left with the calls of those who are no more.
 _AT_A_TIME = 10.0
 
@@ -152,7 +150,7 @@ class RayProcess(_Handle):
             try:
                 self._exitcode = self._ask("exitcode")
             except Gone:
-                self._exitcode = _UNKNOWN
+                self._exitcode = UNKNOWN
         return self._exitcode
 
     def is_alive(self) -> bool:
@@ -167,7 +165,7 @@ class RayProcess(_Handle):
                 if seconds <= 0:
                     break
         except Gone:
-            self._exitcode = _UNKNOWN
+            self._exitcode = UNKNOWN
 
     def terminate(self) -> None:
         self._end("terminate")
@@ -180,7 +178,7 @@ class RayProcess(_Handle):
             if self._exitcode is None:
                 self._ask(how)
         except Gone:
-            self._exitcode = _UNKNOWN
+            self._exitcode = UNKNOWN
 
 
 def _left(deadline: float | None) -> float:

@@ -15,14 +15,12 @@ from typing import Any
 import ray
 
 from izzati_ray.runner import Runner
-from izzati_ray.work import Gone, Work
+from izzati_ray.work import UNKNOWN, Gone, Work
 
-__all__ = ["UNKNOWN", "Inbox"]
+__all__ = ["Inbox"]
 
 log = logging.getLogger("izzati.background")
 
-UNKNOWN = 255
-"""The exit code of what ended without a word: Ray does not tell by which signal."""
 # Seconds between a crash and the next start; they double from the first to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 30.0
 # Seconds in which a reader that was told of an item takes it.

@@ -14,8 +14,10 @@ import cloudpickle
 
 from izzati import BackgroundError, BackgroundOptions
 
-__all__ = ["LINGER", "Gone", "Key", "Work", "describe"]
+__all__ = ["LINGER", "UNKNOWN", "Gone", "Key", "Work", "describe"]
 
+UNKNOWN = 255
+"""The exit code of what ended without a word: Ray does not tell by which signal."""
 LINGER = 600.0
 """Seconds in which the exit code and the queue of work with a name are there after its end."""
 
