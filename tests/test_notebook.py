@@ -192,7 +192,7 @@ class TestInACoroutine:
     def test_a_port_that_another_program_has_is_an_error_right_there(self, run):
         with socket.create_server((HOST, 0)) as other:
             port = other.getsockname()[1]
-            with pytest.raises(OSError, match=rf"port {port} is in use by .*run\(port={port + 1}\)"):
+            with pytest.raises(OSError, match=rf"port {port} is in use by .*such as {port + 1}$"):
                 run(serving(""), port)
         assert ask(run(serving("now"), port).address[1]) == '"now"'
 
