@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import timeit
 from contextlib import suppress
@@ -9,10 +10,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import Client
 
-from izzati import Limits, Problem, Reply, file_return, parse_disposition, parse_fields
+from izzati import Backend, Limits, Problem, Reply, file_return, parse_disposition, parse_fields
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
@@ -455,3 +457,50 @@ def test_parts_with_headers_full_of_parameters_are_refused_at_once(recorder, hea
     body, headers = multipart(*[(f"{head}{header}{unit * 2500}", b"x")] * 2)
     answer = recorder.request(body, headers)
     assert (answer.status, "more than 100 parameters" in answer.json["detail"]) == (400, True)
+
+
+DISPOSITION = b'Content-Disposition: form-data; name="a"\r\n'
+TOKENS = [
+    b"\r\n",
+    b"\r\n--b",
+    b"--b",
+    b"--",
+    b"-",
+    b" ",
+    b"\r",
+    b"\n",
+    b"x",
+    b"X: y\r\n",
+    DISPOSITION,
+    DISPOSITION + b"\r\n",
+]
+
+
+class InPieces(io.RawIOBase):
+    """A body that arrives in two pieces."""
+
+    def __init__(self, body, cut):
+        self.pieces = [piece for piece in (body[:cut], body[cut:]) if piece]
+
+    def read(self, size=-1):
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=12).map(b"".join))
+@example(b"\r\n--b \r\n-X: y\r\n" + DISPOSITION + b"\r\nvalue")
+@example(b"\r\n--b--\r\n-")
+@example(b"\r\n--b--\r")
+@settings(deadline=None)
+def test_a_form_means_the_same_wherever_it_is_cut(tokens):
+    body = b"--b\r\n" + DISPOSITION.replace(b'"a"', b'"f"; filename="x"') + b"\r\n" + tokens + b"\r\n--b--\r\n"
+    caller = Client(Backend(lambda text, data: [text, [str(file.read()) for file in data]], only=()))
+    environ = {
+        "CONTENT_TYPE": "multipart/form-data; boundary=b",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": "localhost",
+    }
+    meant = set()
+    for cut in range(len(body)):
+        answer = caller.post("/", environ_overrides={**environ, "wsgi.input": InPieces(body, cut)})
+        meant.add(answer.data if answer.status_code == 200 else answer.status_code)
+    assert len(meant) == 1

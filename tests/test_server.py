@@ -225,8 +225,30 @@ BAD_CHUNKS = (
     *(b"0x3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"\r\nabc"),
     *(b"3\nabc\n0\n\n", b"3\rabc\r0"),  # the ends of their lines are none, and no other would come
     *(b"3;a\rb\r\nabc\r\n0\r\n\r\n", b"3;\0\r\nabc\r\n0\r\n\r\n", b"0\r\n\n", b"0\r\nX: y\n\n", b"0\r\nX: \0\r\n\r\n"),
+    *(b"1\r\na\r\n" * 1001,),
     *(b"1%b3\r\nabc" % (b"0" * 15), b"3;" + b"x" * 20_000, b"3\r\nabc\rd", b"0\r\nX: " + b"y" * 20_000),
 )
+
+
+def test_who_sends_many_requests_at_once_takes_turns_with_others(serve):
+    called, begun, sent = [], threading.Event(), threading.Event()
+
+    def callback(text, data):
+        called.append(text["who"])
+        if text["who"] == "greedy":
+            begun.set()
+            sent.wait(20)
+            time.sleep(0.001)  # the work
+
+    served = serve(callback, options={"server": {"threads": 1}})
+    with served.connect() as first, served.connect() as second, served.connect() as third:
+        for greedy in (first, second):
+            greedy.sendall(head(path="/?who=greedy") * 300)
+        assert begun.wait(20)
+        third.sendall(head(path="/?who=other"))
+        sent.set()
+        assert read_answer(third).status == 200
+        assert called.count("greedy") < 600
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
@@ -508,6 +530,23 @@ class TestOtherApplications:
         caller.sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
         head, _, body = b"".join(iter(lambda: caller.sock.recv(65536), b"")).partition(b"\r\n\r\n")
         assert (body, b"chunked" in head, b"Connection: close" in head) == (b"abcd", False, True)
+        caller.close()
+
+    @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+    def test_whatever_an_application_raises_ends_its_answer_and_nothing_else(self, serve_app, error):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            yield b"x"
+            if environ["PATH_INFO"] == "/wrong":
+                raise error
+
+        caller = serve_app(app)
+        caller.request("GET", "/wrong")
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            caller.getresponse().read()
+        caller.close()
+        caller.request("GET", "/")
+        assert caller.getresponse().read() == b"x"
         caller.close()
 
     def test_an_error_response_may_replace_one_that_has_not_begun(self, serve_app):

@@ -135,3 +135,25 @@ def test_requests_in_flight_are_all_answered_when_it_is_told_to_end(program):
     finally:
         for sock in callers:
             sock.close()
+
+
+def test_what_had_been_sent_when_it_was_told_to_end_is_answered_and_what_had_not_is_told(program):
+    old = [connect(program) for _ in range(20)]
+    half, slow = connect(program), connect(program)
+    for sock in old:
+        sock.sendall(EMPTY)
+        assert read_answer(sock).status == 200
+    slow.sendall(b"POST /wait?seconds=0.5 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+    assert program.stdout.readline() == "waits\n"
+    half.sendall(EMPTY[:20])
+    for sock in old:
+        sock.sendall(EMPTY)
+    new = [connect(program) for _ in range(10)]
+    for sock in new:
+        sock.sendall(EMPTY)
+    program.send_signal(signal.SIGTERM)
+    assert [read_answer(sock).status for sock in (*old, *new, slow)] == [200] * 31
+    assert read_answer(half).status == 503
+    assert program.wait(SECONDS) == 0
+    for sock in (*old, *new, slow, half):
+        sock.close()

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -23,11 +22,12 @@ from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
 from izzati.builtin.environ import length_of_body, request_environ
 from izzati.builtin.streams import BodyStream, FileWrapper
+from izzati.builtin.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Connection", "Progress", "Timeouts", "Waiter"]
+__all__ = ["Connection", "Progress", "Waiter"]
 
 log = logging.getLogger("izzati.server")
 
@@ -44,6 +44,9 @@ _SLOWEST = 1024
 EARLY = 64 * 1024
 """Bytes of a body that are taken before the application is called; a longer one it must ask for."""
 
+_PIECES = 256
+"""Chunks that are likewise taken before; each costs as much as hundreds of bytes."""
+
 _LINGER = 0.001
 """Seconds for which a worker waits for the next request of a connection before it looks for other work."""
 
@@ -54,20 +57,6 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MIGHT_SWITCH = h11.MIGHT_SWITCH_PROTOCOL  # type: ignore[attr-defined]  # its documentation has it, its __all__ not
 _UNREAD = (h11.SEND_BODY, h11.ERROR)
 """States of the caller in which more of its request may be on its way."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds that a caller may take.
-
-    :param head: to send a request's line and headers.
-    :param idle: between two requests of one connection.
-    :param block: over which a body must come at 1 KiB a second at least; and to take the next block of an answer.
-    """
-
-    head: float
-    idle: float
-    block: float
 
 
 class ConnectionLost(Exception):
@@ -182,10 +171,18 @@ class Connection:
             return Progress.WAITING
         return Progress.READY
 
-    def answer(self) -> bool:
-        """Answer the request that is ready, and those that follow at once.
+    def end(self) -> Progress:
+        """The server takes no further requests; one that has begun is answered still, or refused."""
+        if self.idle:
+            return Progress.GONE
+        if self._request is None:
+            self._problem = Problem(503, "The server ends before this request has arrived. Send it again.")
+        return Progress.READY
 
-        :returns: True if the connection goes on, and more must arrive first. Else it is to be closed.
+    def answer(self) -> Progress:
+        """Answer the request that is ready, and those that follow at once, unless others wait for their turn.
+
+        :returns: how far the next request has arrived.
         """
         try:
             while self._answer_one() and not self._server.stopping:
@@ -195,15 +192,13 @@ class Connection:
                 progress = self._take(following) if following else Progress.WAITING
                 if progress is Progress.WAITING:
                     progress = self._linger()
-                if progress is Progress.WAITING:
-                    return True
-                if progress is Progress.GONE:
-                    break
+                if progress is not Progress.READY or not self._server.lingers:
+                    return progress
         except (ConnectionLost, OSError) as error:
             log.debug("connection lost: %s", error)
         except Exception:
             log.exception("a connection failed")
-        return False
+        return Progress.GONE
 
     def cut(self) -> None:
         """End the connection, whatever is under way."""
@@ -251,7 +246,7 @@ class Connection:
         return Progress.READY if (length or 0) > EARLY or self._http.they_are_waiting_for_100_continue else None
 
     def _take_body(self) -> Progress:
-        while self._early_size < EARLY:
+        while self._early_size < EARLY and len(self._early) < _PIECES:
             event = self._next_event()
             if event is h11.NEED_DATA:
                 return Progress.WAITING
@@ -291,9 +286,10 @@ class Connection:
             self._refuse(problem)
         else:
             self._respond(environ)
-        if self._http.their_state in _UNREAD:
+        goes_on = self._answer is not None and not self._answer.closes
+        if self._http.their_state in _UNREAD or (not goes_on and self._http.trailing_data[0]):
             self._drain()
-        return self._answer is not None and not self._answer.closes
+        return goes_on
 
     def _body(self) -> IO[bytes]:
         """The request's body: all of it, if it has arrived, else what receives the rest when it is read."""
@@ -377,7 +373,7 @@ class Connection:
             self._write(self._answer.end())
         except ConnectionLost:
             raise
-        except Exception:
+        except BaseException:  # a SystemExit, too, ends no thread of the server
             log.exception("the application failed while it answered")
             if self._answer is not None:
                 self._answer.closes = True

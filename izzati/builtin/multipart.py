@@ -54,10 +54,11 @@ class StrictDecoder(MultipartDecoder):
         lines = data.removesuffix(b"\r")  # which may be half of a line's end
         start = max(0, lines.rfind(b"\r\n", -_LONGEST_DELIMITER))
         line = lines[start:].removeprefix(b"\r\n")
-        if not line and self._is_delimiter(lines[:start][-_LONGEST_DELIMITER:].rpartition(b"\r\n")[2]):
-            return lines, data[len(lines) :]
         if self._delimiter.startswith(line) or self._is_delimiter(line):
-            return data[:start], data[start:]
+            # The line end before it goes with it, unless it is that of a delimiter, which would be none without.
+            before = lines[:start][-_LONGEST_DELIMITER:].rpartition(b"\r\n")[2]
+            cut = start + 2 if self._is_delimiter(before) else start
+            return data[:cut], data[cut:]
         return lines, data[len(lines) :]
 
     def _is_delimiter(self, line: bytes) -> bool:

@@ -20,8 +20,9 @@ from functools import partial
 from typing import Any
 
 from izzati.builtin.environ import connection_environ
-from izzati.builtin.http11 import Connection, Progress, Timeouts
+from izzati.builtin.http11 import Connection, Progress
 from izzati.builtin.pool import Pool
+from izzati.builtin.timeouts import Timeouts
 
 __all__ = ["Reactor"]
 
@@ -32,6 +33,9 @@ _MOMENT = 0.01
 
 _WARY = 1.0
 """Seconds after such an answer in which every answer gets a thread of the pool."""
+
+_LAST = 0.1
+"""Seconds for which what had been sent when it was told to stop is looked for, while there is more of it."""
 
 _QUIET = 20
 """Moments without an answer under way after which nobody looks for slow ones any more."""
@@ -67,12 +71,12 @@ class Reactor:
         self._stopping = False
         #: connections that the selector watches, by number
         self._watched: dict[int, Connection] = {}
-        #: those of which a request has arrived, and that nobody answers yet; they are watched still
-        self._ready: deque[Connection] = deque()
+        #: those of which a request has arrived, and that nobody answers yet, in turn; they are watched still
+        self._ready: dict[int, Connection] = {}
         #: those that a thread has which does not lead
         self._answered: dict[int, Connection] = {}
-        #: those that such a thread gives back
-        self._returned: deque[Connection] = deque()
+        #: those that such a thread gives back, and how far their next requests have arrived
+        self._returned: deque[tuple[Connection, Progress]] = deque()
         #: when to look at which connection, by number; its own deadline may have moved since
         self._deadlines: list[tuple[float, int]] = []
         self._numbers = itertools.count()
@@ -185,13 +189,14 @@ class Reactor:
             pass  # until whoever started this thread has written down that it leads
         while not self._stopping:
             try:
-                while self._ready:
-                    connection = self._ready.popleft()
+                # Those that come meanwhile wait for their turn, or who sends many at once would have all turns.
+                for _ in range(len(self._ready)):
+                    connection = self._next_ready()
                     if time.monotonic() < self._wary_until:
                         self._hand_over(connection)
                     elif not self._answer_at_once(connection, term):
                         return
-                self._select()
+                self._select(self._patience())
             except Exception:  # a defect, which must cost no more than the connection that met it
                 log.exception("the server failed at a connection")
                 time.sleep(_MOMENT)  # it may fail at each turn
@@ -202,37 +207,48 @@ class Reactor:
             self._current, self._since = connection, time.monotonic()
         if not self._watching:
             _ring(self._alarm)
-        goes_on = connection.answer()
+        progress = connection.answer()
         with self._lock:
             leads = self._term == term
             if leads:
                 self._current = None
-        if not leads:
-            self._give_back(connection, goes_on)
-        elif goes_on:
-            self._note(connection)
+        if leads:
+            self._advance(connection, progress)
         else:
-            self._close(connection)
+            self._give_back(connection, progress)
         return leads
 
-    def _select(self) -> None:
-        for key, _ in self._selector.select(self._patience()):
+    def _select(self, patience: float | None) -> bool:
+        """Take what has arrived; False if nothing has.
+
+        :param patience: seconds to wait for something; None for as long as it takes.
+        """
+        events = self._selector.select(patience)
+        for key, _ in events:
             if key.data is not None:
-                if key.data.number in self._watched:  # else it was hung up a moment ago
+                # Else it was hung up a moment ago; or what has arrived is of a later request.
+                if key.data.number in self._watched and key.data.number not in self._ready:
                     self._advance(key.data, key.data.receive())
             elif key.fileobj is self._wakened:
                 _hear(self._wakened)
             else:
                 self._accept(key.fileobj)
         while self._returned:
-            connection = self._returned.popleft()
+            connection, progress = self._returned.popleft()
             del self._answered[connection.number]
             self._watch(connection)
+            self._advance(connection, progress)
         self._expire()
         self._pool.tend()
+        return bool(events)
+
+    def _next_ready(self) -> Connection:
+        return self._ready.pop(next(iter(self._ready)))
 
     def _patience(self) -> float | None:
         """Seconds until something must be looked at, even if nothing arrives."""
+        if self._ready:
+            return 0.0
         if self._pool.backlog:
             return _MOMENT
         return max(0.0, self._deadlines[0][0] - time.monotonic()) if self._deadlines else None
@@ -261,7 +277,7 @@ class Reactor:
         """Go on with a connection that is watched."""
         if progress is Progress.READY:
             connection.deadline = math.inf  # it came in time, though the time may be over before it is looked at
-            self._ready.append(connection)
+            self._ready[connection.number] = connection
         elif progress is Progress.GONE:
             self._close(connection)
         else:
@@ -309,20 +325,24 @@ class Reactor:
         self._answered[connection.number] = connection
         self._pool.submit(partial(self._answer, connection))
 
-    def _answer(self, connection: Connection) -> None:
-        goes_on = False
-        try:
-            goes_on = connection.answer()
-        finally:
-            self._give_back(connection, goes_on)
+    def _hand_over_ready(self) -> None:
+        while self._ready:
+            self._hand_over(self._next_ready())
 
-    def _give_back(self, connection: Connection, goes_on: bool) -> None:
-        if goes_on:
-            self._returned.append(connection)
-        else:
+    def _answer(self, connection: Connection) -> None:
+        progress = Progress.GONE
+        try:
+            progress = connection.answer()
+        finally:
+            self._give_back(connection, progress)
+
+    def _give_back(self, connection: Connection, progress: Progress) -> None:
+        if progress is Progress.GONE:
             del self._answered[connection.number]
             connection.socket.close()
-        if goes_on or self._stopping:
+        else:
+            self._returned.append((connection, progress))
+        if progress is not Progress.GONE or self._stopping:
             _ring(self._waker)
 
     def _finish(self, deadline: float) -> None:
@@ -331,18 +351,22 @@ class Reactor:
             leader.join(_MOMENT)
             if self._is_held_up():
                 self._replace_leader()
+        self._hand_over_ready()
+        until = min(deadline, time.monotonic() + _LAST)
+        while self._select(0.0) and time.monotonic() < until:
+            self._hand_over_ready()
         for listener in self._listeners:
             self._selector.unregister(listener)
             listener.close()
-        while self._ready:
-            self._hand_over(self._ready.popleft())
+        self._hand_over_ready()
         for connection in tuple(self._watched.values()):
-            self._close(connection)
+            self._advance(connection, connection.end())
+        self._hand_over_ready()
         while self._answered and (left := deadline - time.monotonic()) > 0:
             self._selector.select(min(0.05, left))
             _hear(self._wakened)
             while self._returned:
-                self._give_back(self._returned.popleft(), goes_on=False)
+                self._give_back(self._returned.popleft()[0], Progress.GONE)
             self._pool.tend()
         if self._answered:
             log.error("a request was still under way after %g seconds, and was cut off", self._grace)

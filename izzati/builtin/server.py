@@ -10,9 +10,9 @@ import weakref
 from typing import Any
 
 from izzati import Listen, hookimpl
-from izzati.builtin.http11 import Timeouts
 from izzati.builtin.ports import holder
 from izzati.builtin.reactor import Reactor
+from izzati.builtin.timeouts import Timeouts
 
 __all__ = ["ThreadServer"]
 

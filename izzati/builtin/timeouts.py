@@ -1,0 +1,21 @@
+"""How long a caller may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Timeouts"]
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds that a caller may take.
+
+    :param head: to send a request's line and headers.
+    :param idle: between two requests of one connection.
+    :param block: over which a body must come at 1 KiB a second at least; and to take the next block of an answer.
+    """
+
+    head: float
+    idle: float
+    block: float
