@@ -113,9 +113,9 @@ class Ssh:
                     self.processes.append(subprocess.Popen(command, stdin=connection, stdout=connection, stderr=log))
 
     def hang_up(self):
-        """End every connection."""
-        while self.processes:
-            process = self.processes.pop()
+        """End every connection that there is, but not those that are made meanwhile, by whoever notices first."""
+        for _ in range(len(self.processes)):
+            process = self.processes.pop(0)
             process.kill()
             process.wait(20)
 
