@@ -15,7 +15,7 @@ _PARAMETER = re.compile(
 _BLANK = re.compile(r"\s*(?:;|$)")
 _INNER_QUOTE = re.compile(r'(?<!\\)"')
 _ANOTHER = re.compile(r";\s*[\w*-]+\s*=")
-"""Behind an inner quote, what looks like another parameter: who does not escape quotes may mean either."""
+"""In a value with an inner quote, what looks like another parameter: who does not escape quotes may mean either."""
 
 _PIECE = re.compile(r".*\*\d+\*?")
 _MOST = 100  # since each costs as much time as a kilobyte of anything else
@@ -28,7 +28,7 @@ def parse_disposition(header: str) -> dict[str, str]:
     Libraries for headers take every backslash for an escape. Browsers escape nothing but quotes, and those as
     ``%22``; old ones send a whole path of Windows. So a backslash escapes only a quote or another backslash.
     Some mobile clients do not even escape quotes, so only one before a semicolon or the end closes the value.
-    ``filename*`` (RFC 8187) wins over ``filename``.
+    ``filename*`` (RFC 8187) wins over ``filename``, and ``name*``, as old clients send it, over ``name``.
 
     :param header: the header's value, decoded.
     :raises ValueError: if a parameter is there with two different values, or in pieces (RFC 2231); if the quote of one
@@ -53,12 +53,13 @@ def parse_disposition(header: str) -> dict[str, str]:
         name, value = match["name"].lower(), _value(match)
         if parameters.setdefault(name, value) != value:
             raise ValueError(f"two different values of {name}")
-    sent = parameters.pop("filename*", None)
-    if sent is not None:
-        extended = _extended(sent)
-        if extended is not None:
-            parameters["filename"] = extended
-        parameters.setdefault("filename", sent)  # not decoded, but a file all the same
+    for name in ("filename", "name"):
+        sent = parameters.pop(f"{name}*", None)
+        if sent is not None:
+            extended = _extended(sent)
+            if extended is not None:
+                parameters[name] = extended
+            parameters.setdefault(name, sent)  # not decoded, but a file all the same
     return parameters
 
 
@@ -71,9 +72,10 @@ def _value(parameter: re.Match[str]) -> str:
     # A path of Windows may end in a backslash, which makes its last quote look escaped.
     if not parameter["closing"] and not quoted.endswith('\\"'):
         raise ValueError(f"a quote that is never closed, after {name}=")
-    inner = _INNER_QUOTE.search(quoted)
-    if inner and _ANOTHER.search(quoted, inner.end()):
+    if _INNER_QUOTE.search(quoted) and _ANOTHER.search(quoted):
         raise ValueError(f"a quote that may end the value of {name}, or not")
+    if not parameter["closing"]:
+        return _ESCAPED.sub(r"\1", quoted[:-2]).replace("%22", '"') + "\\"
     return _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
 
 

@@ -504,3 +504,20 @@ def test_a_form_means_the_same_wherever_it_is_cut(tokens):
         answer = caller.post("/", environ_overrides={**environ, "wsgi.input": InPieces(body, cut)})
         meant.add(answer.data if answer.status_code == 200 else answer.status_code)
     assert len(meant) == 1
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["charset=utf-8; charset=iso-8859-1", 'charset="iso-8859-1', "charset*0=iso-; charset*1=8859-1", "_charset_"],
+)
+def test_a_form_in_two_charsets_is_refused(recorder, parameters):
+    body = b"_charset_=utf-8&_charset_=iso-8859-1&" if parameters == "_charset_" else b""
+    kind = FORM["Content-Type"] if parameters == "_charset_" else f"{FORM['Content-Type']}; {parameters}"
+    assert recorder.request(body + b"a=%C3%A4", {"Content-Type": kind}).status == 400
+    assert recorder.calls == []
+
+
+def test_a_form_says_its_charset_with_blanks_or_without(recorder):
+    for parameters in ("charset=iso-8859-1", "charset = iso-8859-1"):
+        recorder.request(b"a=%E4", {"Content-Type": f"{FORM['Content-Type']}; {parameters}"})
+    assert [text for text, _ in recorder.calls] == [{"a": "ä"}] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -56,9 +56,9 @@ class Forms:
 
 def _urlencoded(request: Request) -> Content:
     data = request.body.whole("The form")
-    charset = request.media_type_parameters.get("charset", "")
-    if not charset and b"_charset_=" in data and (found := _CHARSET_FIELD.search(data)):
-        charset = found[1].decode("ascii", "replace")
+    charset = _type_parameters(request).get("charset", "")
+    if not charset and b"_charset_=" in data:
+        charset = _one_charset(found.decode("ascii", "replace") for found in _CHARSET_FIELD.findall(data))
     text = _text(data, charset, "The form")
     if text.strip()[:1] == "{" and text.rstrip().endswith("}") and _is_json(text):
         raise Problem(
@@ -69,16 +69,28 @@ def _urlencoded(request: Request) -> Content:
     return Content(fold_fields(parse_fields(text, request.limits, "the form", _CHARSETS[charset.lower()])))
 
 
+def _type_parameters(request: Request) -> dict[str, str]:
+    try:
+        return parse_disposition(request.environ["CONTENT_TYPE"])
+    except ValueError as error:
+        raise Problem(400, f"The Content-Type of the form has {error}. Leave that header to the library.") from error
+
+
+def _one_charset(named: Iterable[str]) -> str:
+    """What the fields ``_charset_`` say; empty if there is none, or if it says nothing."""
+    charsets = {each.lower() for each in named if each}
+    if len(charsets) > 1:
+        raise Problem(400, "The form has two fields _charset_ that differ. Send one.")
+    return charsets.pop() if charsets else ""
+
+
 class _Multipart:
     """One multipart body, from its first block to its last part."""
 
     _part: _Part
 
     def __init__(self, request: Request) -> None:
-        try:
-            parameters = parse_disposition(request.environ["CONTENT_TYPE"])
-        except ValueError as error:
-            raise Problem(400, f"The Content-Type of the multipart form has {error}. Send one boundary.") from error
+        parameters = _type_parameters(request)
         boundary = parameters.get("boundary", "")
         if not boundary:
             raise Problem(
@@ -106,8 +118,8 @@ class _Multipart:
                 raise _outside()
         if self._request.body.received:
             self._take(None)
-        charset = next((b"".join(part.data) for part in self._fields if part.name == "_charset_"), b"")
-        default = charset.decode("ascii", "replace")
+        named = (b"".join(part.data).decode("ascii", "replace") for part in self._fields if part.name == "_charset_")
+        default = _one_charset(named)
         return Content(fold_fields((part.name, self._value(part, default)) for part in self._fields), self._uploads)
 
     def _take(self, block: bytes | None) -> None:
@@ -214,8 +226,8 @@ class _Part:
             raise Problem(400, 'A part of the form has no name. Each needs Content-Disposition: form-data; name="...".')
         if self.media_type.startswith("multipart/"):
             raise Problem(415, "A part of the form is itself multipart. Send its parts as parts of the form.")
-        encoding = named.get("content-transfer-encoding", ["binary"])[0].strip().lower()
-        if encoding not in ("binary", "8bit", "7bit"):
+        encodings = named.get("content-transfer-encoding", ["binary"])
+        if not {encoding.strip().lower() for encoding in encodings} <= {"binary", "8bit", "7bit"}:
             raise Problem(
                 415,
                 "A part of the form has a Content-Transfer-Encoding that changes its bytes. Send them as they are "
@@ -273,6 +285,8 @@ def _malformed(error: ValueError, ended: bool) -> Problem:
             400,
             "A header of a part of the form has a CR or LF alone. Lines end with CR LF; in names they are %0D and %0A.",
         )
+    if "that is none" in str(error):
+        return Problem(400, "A part of the multipart form has a header that is none: a name, a colon, and a value.")
     if "Content-Disposition" in str(error):
         return Problem(400, "A part of the multipart form has no Content-Disposition header (RFC 7578).")
     return Problem(400, "A part of the multipart form has no blank line between its headers and its data.")

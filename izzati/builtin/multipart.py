@@ -15,7 +15,10 @@ __all__ = ["StrictDecoder"]
 
 _LONGEST_DELIMITER = 4096
 _MOST_BLANKS = 100
-"""Behind a boundary: more are refused, since a delimiter of any length could not be told from data when it is cut."""
+"""Behind a boundary: more are refused, since of a delimiter of any length it could not be told when it is over."""
+_HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:|[ \t]")
+"""A name and a colon (RFC 9110 §5.1), or what goes on from the line before."""
+
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
@@ -32,22 +35,31 @@ class StrictDecoder(MultipartDecoder):
         delimiter = re.escape(self._delimiter)
         self.preamble_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(--[ \t]*\r\n|[ \t]*\r\n)")
         self.boundary_re = re.compile(rb"\r\n" + delimiter + rb"(--[ \t]*\r\n|[ \t]*\r\n)")
+        self._only_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)")
         self._last_re = re.compile(rb"\r\n" + delimiter + rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)")
-        self._padded_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(?:--)?[ \t]{%d}" % _MOST_BLANKS)
+        self._padded_re = re.compile(rb"\r\n" + delimiter + rb"(?:--)?[ \t]{%d}" % _MOST_BLANKS)
         self._held = b""
+        self._at_line_start = True
 
     def receive_data(self, data: bytes | None) -> None:
         """Take the next bytes, None at the end. What may be the beginning of a delimiter waits for the rest of it."""
         if data is None:
             self.boundary_re = self._last_re  # the last line needs no end
+            self.preamble_re = self._only_re
             super().receive_data(self._held)
             super().receive_data(None)
         else:
             data = self._held + data
-            if self._delimiter in data and self._padded_re.search(data):
-                raise ValueError("a boundary has too many blanks behind it")
+            if self._delimiter in data:
+                self._refuse_padded(data)
             data, self._held = self._cut(data)
+            if data:
+                self._at_line_start = data.endswith(b"\r\n")
             super().receive_data(data)
+
+    def _refuse_padded(self, data: bytes) -> None:
+        if self._padded_re.search(b"\r\n" + data if self._at_line_start else data):
+            raise ValueError("a boundary has too many blanks behind it")
 
     def _cut(self, data: bytes) -> tuple[bytes, bytes]:
         """What can be decoded now, and the end of it that may be part of a delimiter."""
@@ -65,9 +77,11 @@ class StrictDecoder(MultipartDecoder):
         return line.startswith(self._delimiter) and not line[len(self._delimiter) :].strip(b"- \t")
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
-        if _BARE.search(data):
+        # What follows them in the buffer is what Werkzeug took for the blank line.
+        if _BARE.search(data) or not self.buffer.startswith(b"\r\n\r\n", len(data)):
             raise ValueError("a part's header has a CR or LF alone")
-        headers = super()._parse_headers(data)
-        if any(name.startswith("--") or " " in name for name, _ in headers):
+        if any(line.startswith(b"--") for line in data.splitlines()):
             raise ValueError("a part has no blank line after its headers")
-        return headers
+        if any(line and not _HEADER.match(line) for line in data.splitlines()):
+            raise ValueError("a part has a header that is none")
+        return super()._parse_headers(data)

@@ -179,18 +179,6 @@ def parts() -> Iterator[Case]:
         multipart(part('; name="日本 é"'), part('; name="a[b][]"')),
         Sent({"日本 é": "x", "a[b][]": "x"}),
     )
-    for name, parameters, says in (
-        ("a quote behind a backslash that is never closed", '; name="abc\\', "never closed"),
-        ("an open quote before another parameter", '; name="photo; filename="x\\', "never closed"),
-        (
-            "a quote that may end before another parameter",
-            '; name="a" junk; filename="b.txt"',
-            "may end the value of name",
-        ),
-        ("a filename in pieces", '; name=a; filename*0="a"; filename*1=".txt"', "in pieces"),
-        ("something that is no parameter", "; name=a; filename", "no parameter"),
-    ):
-        yield form(name, multipart(part(parameters)), None, 400, says=says)
     photo = Sent(files=(("a", "my photo.jpg", b"x"),))
     yield form("a filename with a blank", multipart(part("; name=a; filename=my photo.jpg")), photo, lenient=True)
     file = Sent(files=(("", "x", b"data"),))
@@ -265,6 +253,44 @@ def parts() -> Iterator[Case]:
         yield form(f"5,000 blanks behind a boundary after {place:,} bytes", body, sent, 400)
 
 
+def headers() -> Iterator[Case]:
+    """Headers of parts that are damaged, or say two things."""
+    for name, line in (
+        ("CR CR behind its headers", b'; name="a"\r\r'),
+        ("LF LF behind its headers", b'; name="a"\n\n'),
+        ("CR CR amid its headers", b'; name="a"\r\rContent-Type: text/plain\r\n\r\n'),
+    ):
+        body = b"--limit\r\nContent-Disposition: form-data" + line + b"x\r\n--limit--\r\n"
+        yield form(f"a part with {name}", body, None, 400, says="alone")
+    for line in ("Content-Type;text/plain", 'Content"Type: text/plain', ":ontent-Type: text/plain", "Content-Type"):
+        yield form(
+            f"a part with the header {line}", multipart(part('; name="a"', b"x", line)), None, 400, says="is none"
+        )
+    twice = ("Content-Transfer-Encoding: 8bit", "Content-Transfer-Encoding: base64")
+    yield form("a part in two encodings", multipart(part('; name="a"', b"x", *twice)), None, 415)
+    yield form("a name that ends in a backslash", multipart(part('; name="a\\"')), Sent({"a\\": "x"}), lenient=True)
+    old = multipart(part("; name*=utf-8''%C3%A4; filename=x"))
+    yield form("a name as RFC 8187 has it", old, Sent(files=(("ä", "x", b"x"),)), lenient=True)
+    yield form("nothing but the last boundary, without a line end", b"--limit--", Sent(), lenient=True)
+    for name, parameters, says in (
+        (
+            "a name that ends in a backslash before a filename",
+            '; name="a\\"; filename="x.txt"',
+            "may end the value of name",
+        ),
+        ("a quote behind a backslash that is never closed", '; name="abc\\', "never closed"),
+        ("an open quote before another parameter", '; name="photo; filename="x\\', "never closed"),
+        (
+            "a quote that may end before another parameter",
+            '; name="a" junk; filename="b.txt"',
+            "may end the value of name",
+        ),
+        ("a filename in pieces", '; name=a; filename*0="a"; filename*1=".txt"', "in pieces"),
+        ("something that is no parameter", "; name=a; filename", "no parameter"),
+    ):
+        yield form(name, multipart(part(parameters)), None, 400, says=says)
+
+
 def charsets() -> Iterator[Case]:
     for charset, data, status in (
         ("utf-8", "é".encode(), 0),
@@ -293,6 +319,8 @@ def charsets() -> Iterator[Case]:
         yield form(f"_charset_ that comes {name}", multipart(*body), sent, lenient=True)
     body = multipart(part('; name="_charset_"', b"utf-16"), part('; name="a"', b"x"))
     yield form("_charset_ that nobody reads", body, None, 415, says="Send UTF-8")
+    both = multipart(default, part('; name="_charset_"', b"utf-8"), part('; name="a"', b"x"))
+    yield form("two _charset_ that differ", both, None, 400, says="_charset_")
     picture = multipart(part('; name="a"', b"\xff\xd8"))
     yield form("a field that is a picture", picture, None, 400, says="give a file a filename")
     yield form("a name in Latin-1", multipart(part('; name="\udce9"')), None, 400, says="UTF-8")
@@ -324,4 +352,4 @@ def edges() -> Iterator[Case]:
             yield form(f"a delimiter {shift:+} bytes from {block:,}", body, sent)
 
 
-CASES = (*of_browsers(), *cut(), *boundaries(), *parts(), *charsets(), *edges())
+CASES = (*of_browsers(), *cut(), *boundaries(), *parts(), *headers(), *charsets(), *edges())

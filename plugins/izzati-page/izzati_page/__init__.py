@@ -90,6 +90,7 @@ def _answer(body: bytes, content_type: str, request: Request) -> Response:
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.add_etag()
-    # It is known by its tag alone. Of dates that no calendar has, Werkzeug would make an exception.
-    asked = {name: value for name, value in request.environ.items() if not name.endswith("MODIFIED_SINCE")}
+    # All that is asked is whether it is still the same, by its tag. Dates beyond all calendars Werkzeug cannot take.
+    others = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_MATCH")
+    asked = {name: value for name, value in request.environ.items() if name not in others}
     return response.make_conditional(asked)
