@@ -16,6 +16,7 @@ __all__ = ["StrictDecoder"]
 _LONGEST_DELIMITER = 4096
 _MOST_BLANKS = 100
 """Behind a boundary: more are refused, since of a delimiter of any length it could not be told when it is over."""
+
 _HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:|[ \t]")
 """A name and a colon (RFC 9110 §5.1), or what goes on from the line before."""
 
@@ -33,19 +34,19 @@ class StrictDecoder(MultipartDecoder):
         super().__init__(boundary, buffered)
         self._delimiter = b"--" + boundary
         delimiter = re.escape(self._delimiter)
-        self.preamble_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(--[ \t]*\r\n|[ \t]*\r\n)")
-        self.boundary_re = re.compile(rb"\r\n" + delimiter + rb"(--[ \t]*\r\n|[ \t]*\r\n)")
-        self._only_re = re.compile(rb"(?:\A|\r\n)" + delimiter + rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)")
-        self._last_re = re.compile(rb"\r\n" + delimiter + rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)")
-        self._padded_re = re.compile(rb"\r\n" + delimiter + rb"(?:--)?[ \t]{%d}" % _MOST_BLANKS)
+        first, further = rb"(?:\A|\r\n)" + delimiter, rb"\r\n" + delimiter
+        ended, cut = rb"(--[ \t]*\r\n|[ \t]*\r\n)", rb"(--[ \t]*(?:\r\n|\r?\Z)|[ \t]*\r\n)"
+        self.preamble_re, self.boundary_re = re.compile(first + ended), re.compile(further + ended)
+        #: the same where the body has ended, since its last line needs no end
+        self._at_end = re.compile(first + cut), re.compile(further + cut)
+        self._padded_re = re.compile(further + rb"(?:--)?[ \t]{%d}" % _MOST_BLANKS)
         self._held = b""
         self._at_line_start = True
 
     def receive_data(self, data: bytes | None) -> None:
         """Take the next bytes, None at the end. What may be the beginning of a delimiter waits for the rest of it."""
         if data is None:
-            self.boundary_re = self._last_re  # the last line needs no end
-            self.preamble_re = self._only_re
+            self.preamble_re, self.boundary_re = self._at_end
             super().receive_data(self._held)
             super().receive_data(None)
         else:
