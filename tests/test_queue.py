@@ -621,7 +621,7 @@ class TestWhenProcessesAreKilled:
     def test_of_a_killed_writer_come_whole_items_from_the_first_on(self, run, maxsize, sizes):
         items = own_queue(maxsize)
         total = 0
-        for name in range(12):
+        for name in range(200):
             writer = run(put_for_ever, items, name, *sizes)
             # A kill may come at any instant; the first of them while the process begins.
             deadline = time.monotonic() + random.uniform(0, 0.04)
@@ -637,6 +637,8 @@ class TestWhenProcessesAreKilled:
             assert [(by, number) for by, number, _ in got] == [(name, number) for number in range(len(got))]
             assert all(is_whole(number, data, *sizes) for _, number, data in got)
             total += len(got)
+            if name >= 11 and total:  # where processes take long to begin, the first ones may put nothing
+                break
         assert total
         assert items.qsize() == 0
         pass_through(items, *sizes)
