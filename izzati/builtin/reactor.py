@@ -34,7 +34,7 @@ _MOMENT = 0.01
 _WARY = 1.0
 """Seconds after such an answer in which every answer gets a thread of the pool."""
 
-_LAST = 0.1
+_LAST = 1.0
 """Seconds for which what had been sent when it was told to stop is looked for, while there is more of it."""
 
 _QUIET = 20
