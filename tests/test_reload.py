@@ -39,7 +39,8 @@ def work(q, handler):
         file.seek(0)
         others = file.read().split()
         print(os.getpid(), file=file)
-    print(len(others) + 1, "not alone" if any(map(is_there, others)) else "alone", flush=True)
+    says = "not alone" if any(map(is_there, others)) else "alone"
+    os.write(1, f"{len(others) + 1} {says}\\n".encode())  # in one piece, beside what others print
     while True:
         q.get()
 
@@ -406,7 +407,7 @@ class TestEnd:
     def test_but_not_for_ever_and_not_for_a_program_that_will_not_end(self, start, write, request_in_flight):
         write("app.py", IN_FLIGHT)
         ignores = "for number in (signal.SIGINT, signal.SIGTERM):\n    signal.signal(number, signal.SIG_IGN)\n"
-        write("stubborn/app.py", f"{STUBBORN}\n{ignores}\nprint('now', flush=True)\nsignal.pause()")
+        write("stubborn/app.py", f"{STUBBORN}\n{ignores}\nos.write(1, b'now\\n')\nsignal.pause()")
         stubborn = start(file="stubborn/app.py")
         assert {stubborn.line() for _ in range(2)} == {"1 alone\n", "now\n"}
         write("stubborn/app.py", f"{BACKGROUND}\n{HELLO}")
