@@ -74,9 +74,8 @@ def _value(parameter: re.Match[str]) -> str:
         raise ValueError(f"a quote that is never closed, after {name}=")
     if _INNER_QUOTE.search(quoted) and _ANOTHER.search(quoted):
         raise ValueError(f"a quote that may end the value of {name}, or not")
-    if not parameter["closing"]:
-        return _ESCAPED.sub(r"\1", quoted[:-2]).replace("%22", '"') + "\\"
-    return _ESCAPED.sub(r"\1", quoted).replace("%22", '"')
+    content, end = (quoted, "") if parameter["closing"] else (quoted[:-2], "\\")
+    return _ESCAPED.sub(r"\1", content).replace("%22", '"') + end
 
 
 def _extended(value: str) -> str | None:

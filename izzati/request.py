@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug.datastructures import EnvironHeaders
-from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from izzati.body import Body
+from izzati.disposition import parse_disposition
 from izzati.errors import Problem, UnknownScheme
 from izzati.fields import fold_fields, parse_fields
 from izzati.filenames import last_component
@@ -90,8 +90,16 @@ class Request:
 
     @_cached
     def media_type_parameters(self) -> Mapping[str, str]:
-        """Parameters of the body's media type (``charset``, ``boundary``, …), names in lower case."""
-        return parse_options_header(self.environ.get("CONTENT_TYPE"))[1]
+        """Parameters of the body's media type (``charset``, ``boundary``, …), names in lower case.
+
+        :raises Problem: 400 if they have no single meaning, such as two boundaries.
+        """
+        try:
+            parameters = parse_disposition(self.environ.get("CONTENT_TYPE") or "")
+        except ValueError as error:
+            raise Problem(400, f"The Content-Type has {error}. Leave that header to the HTTP library.") from error
+        del parameters[""]
+        return parameters
 
     @cached_property
     def query(self) -> dict[str, Any]:

@@ -104,7 +104,6 @@ def test_a_preflight_for_what_is_no_name_is_refused_and_not_sent_back(opened, na
         "http://{host}/",
         "HTTP://{host}",
         "http://{host}?",
-        "http://",
         "null, null",
         "http:{host}",
     ],
@@ -115,3 +114,10 @@ def test_what_no_browser_sends_as_an_origin_is_of_no_page(serve, origin):
         sent = origin.format(host=f"127.0.0.1:{served.port}")
         answer = served.request(headers={"Origin": sent, "Host": f"127.0.0.1:{served.port}"})
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, None)
+
+
+def test_a_view_in_an_app_has_an_origin_without_a_host_which_only_a_star_allows(serve):
+    opened = serve(lambda text, data: {}, options={"browsers": {"allow_origins": "*"}})
+    assert opened.request(headers={"Origin": "file://"}).headers["Access-Control-Allow-Origin"] == "file://"
+    closed = serve(lambda text, data: {})
+    assert closed.raw(b"POST / HTTP/1.0\r\nOrigin: http://\r\nContent-Length: 0\r\n\r\n").status == 403

@@ -455,6 +455,7 @@ class TestSafeNames:
             ("../../etc/passwd", "passwd"),
             (r"C:\x\y.jpg", "y.jpg"),
             ("日本 (1), ü.png", "日本 (1), ü.png"),
+            ("x" * 229 + " y", "x" * 229),
             (".bashrc", "bashrc"),
             ("..", "upload"),
             ("", "upload"),

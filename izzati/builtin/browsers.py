@@ -24,8 +24,8 @@ __all__ = ["Browsers"]
 
 _LOOPBACK_NAMES = ("localhost",)
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~!$&'()*+;=%-]+))(?::\d*)?", re.ASCII)
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@\\\x00-\x20\x7f-\U0010ffff]+|null")
-"""As browsers write it (RFC 6454 §6.2); anything else is of no browser, and is not sent back."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20/?#@\\\x7f-\U0010ffff]*|null")
+"""As browsers write it (RFC 6454 §6.2), views in Android apps ``file://``; what is none is not sent back."""
 
 _TOKENS = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
 """One name, or several with commas between them (RFC 9110 §5.6.2)."""
@@ -136,7 +136,8 @@ def _same(origin: str, environ: dict[str, str]) -> bool:
         parts = urlsplit(origin)
         default = {"http": 80, "https": 443}.get(parts.scheme)
         host = urlsplit(f"//{environ.get('HTTP_HOST', '')}")
-        return bool(default and parts.hostname == host.hostname and (parts.port or default) == (host.port or default))
+        here = parts.hostname is not None and parts.hostname == host.hostname
+        return bool(default and here and (parts.port or default) == (host.port or default))
     except ValueError:
         return False
 

@@ -56,7 +56,7 @@ class Forms:
 
 def _urlencoded(request: Request) -> Content:
     data = request.body.whole("The form")
-    charset = _type_parameters(request).get("charset", "")
+    charset = request.media_type_parameters.get("charset", "")
     if not charset and b"_charset_=" in data:
         charset = _one_charset(found.decode("ascii", "replace") for found in _CHARSET_FIELD.findall(data))
     text = _text(data, charset, "The form")
@@ -67,13 +67,6 @@ def _urlencoded(request: Request) -> Content:
             hint="Send the header Content-Type: application/json; with curl: --json instead of -d.",
         )
     return Content(fold_fields(parse_fields(text, request.limits, "the form", _CHARSETS[charset.lower()])))
-
-
-def _type_parameters(request: Request) -> dict[str, str]:
-    try:
-        return parse_disposition(request.environ["CONTENT_TYPE"])
-    except ValueError as error:
-        raise Problem(400, f"The Content-Type of the form has {error}. Leave that header to the library.") from error
 
 
 def _one_charset(named: Iterable[str]) -> str:
@@ -90,7 +83,7 @@ class _Multipart:
     _part: _Part
 
     def __init__(self, request: Request) -> None:
-        parameters = _type_parameters(request)
+        parameters = request.media_type_parameters
         boundary = parameters.get("boundary", "")
         if not boundary:
             raise Problem(
