@@ -521,3 +521,15 @@ def test_a_form_says_its_charset_with_blanks_or_without(recorder):
     for parameters in ("charset=iso-8859-1", "charset = iso-8859-1"):
         recorder.request(b"a=%E4", {"Content-Type": f"{FORM['Content-Type']}; {parameters}"})
     assert [text for text, _ in recorder.calls] == [{"a": "ä"}] * 2
+
+
+@pytest.mark.parametrize(("length", "status"), [("0" * 19 + "2", 200), ("0" * 5000 + "2", 400), ("2" * 5000, 400)])
+def test_a_length_of_thousands_of_digits_is_refused_behind_any_server(length, status):
+    caller = Client(Backend(lambda text, data: text, only=()))
+    environ = {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": length, "wsgi.input": io.BytesIO(b"{}")}
+    assert caller.post("/", environ_overrides=environ).status_code == status
+
+
+def test_sizes_in_refusals_are_written_without_exponents(serve):
+    served = serve(lambda text, data: text, limits=Limits(text=1020 << 10))
+    assert "1020 KiB" in served.request(b" " * (1021 << 10), JSON).json["detail"]
