@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pluggy
@@ -11,7 +11,7 @@ import pluggy
 from izzati import hookspecs
 from izzati.errors import closest, did_you_mean
 
-__all__ = ["SPECS", "faults", "guards", "implementations"]
+__all__ = ["SPECS", "Implementation", "Manager", "faults", "guards"]
 
 _IDENTIFY, _ADMIT = "izzati_identify", "izzati_admit"
 
@@ -19,30 +19,39 @@ SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "
 """Every hook by name, and the function that specifies it."""
 
 
-def implementations(plugin: Any, manager: pluggy.PluginManager) -> Iterator[tuple[str, str, Any]]:
-    """What implements a hook, or was meant to: its name, the hook's, and pluggy's options; None if it is not marked.
-
-    :param plugin: an object, or its class.
-    :param manager: knows how implementations are marked.
-    """
-    for name in dir(plugin):
-        if name.startswith("__"):
-            continue  # what every object has; to look at it all would take most of a Backend's start
-        marked = manager.parse_hookimpl_opts(plugin, name)
-        if marked or name.startswith("izzati_"):
-            yield name, (marked and marked["specname"]) or name, marked
+Implementation = tuple[str, str, Any]
+"""What implements a hook, or was meant to: its name, the hook's, and pluggy's options; None if it is not marked."""
 
 
-def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
-    """A sentence for each thing that would keep a hook of the plugin from being asked as its author meant.
+class Manager(pluggy.PluginManager):
+    """pluggy's, with izzati's hooks."""
 
-    :param manager: knows how implementations are marked.
-    """
-    implemented = 0
+    def __init__(self) -> None:
+        super().__init__("izzati")
+        self.add_hookspecs(hookspecs)
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        """How a function of a plugin is marked; None if it is not.
+
+        What every object has is none: to look at it all would take most of a Backend's start.
+        """
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+    def implementations(self, plugin: Any) -> list[Implementation]:
+        """All of a plugin, or of its class, by name."""
+        return [
+            (name, (marked and marked["specname"]) or name, marked)
+            for name in dir(plugin)
+            if (marked := self.parse_hookimpl_opts(plugin, name)) or name.startswith("izzati_")
+        ]
+
+
+def faults(plugin: Any, implementations: Sequence[Implementation]) -> Iterator[str]:
+    """A sentence for each thing that would keep a hook of the plugin from being asked as its author meant."""
     if inspect.isclass(plugin):
         yield f"it is a class; give an instance: {plugin.__name__}()"
         return
-    for name, hook, marked in implementations(plugin, manager):
+    for name, hook, marked in implementations:
         function = getattr(plugin, name)
         if hook not in SPECS:
             yield f"{name} is no hook{did_you_mean(hook, SPECS)}"
@@ -53,15 +62,13 @@ def faults(plugin: Any, manager: pluggy.PluginManager) -> Iterator[str]:
         else:
             yield from _wrong_yield(name, hook, function, marked)
             yield from _wrong_parameters(name, function, inspect.signature(SPECS[hook]).parameters)
-        implemented += 1
-    if not implemented:
+    if not implementations:
         yield "it implements no hook"
 
 
-def guards(plugin: Any, manager: pluggy.PluginManager) -> bool:
-    """True if it decides who may call, or was meant to, as far as the names of its hooks tell."""
-    hooks = [hook for _, hook, _ in implementations(plugin, manager)]
-    meant = [hook if hook in SPECS else closest(hook, SPECS) for hook in hooks]
+def guards(implementations: Iterable[Implementation]) -> bool:
+    """True if a plugin decides who may call, or was meant to, as far as the names of its hooks tell."""
+    meant = [hook if hook in SPECS else closest(hook, SPECS) for _, hook, _ in implementations]
     return _IDENTIFY in meant or _ADMIT in meant
 
 

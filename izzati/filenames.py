@@ -6,10 +6,11 @@ import re
 
 __all__ = ["last_component", "safe_filename"]
 
-_DEVICES = re.compile(r"(con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
+# Not compiled here: that takes a millisecond, and a program may save nothing.
+_DEVICES = r"(?i)(con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)"
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _DIRECTIONS = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSAFE = re.compile(rf'[{_CONTROLS}{_DIRECTIONS}<>:"/\\|?*]')
+_UNSAFE = rf'[{_CONTROLS}{_DIRECTIONS}<>:"/\\|?*]'
 # File systems take 255 bytes; the rest is for a number, where the name is taken.
 _LONGEST = 230
 
@@ -29,8 +30,8 @@ def safe_filename(sent: str, default: str = "upload") -> str:
     :param sent: the name as it was sent.
     :param default: the name if nothing is left.
     """
-    name = _UNSAFE.sub("_", last_component(sent)).strip(" .") or default
-    if _DEVICES.match(name):
+    name = re.sub(_UNSAFE, "_", last_component(sent)).strip(" .") or default
+    if re.match(_DEVICES, name):
         name = f"_{name}"
     encoded = name.encode()
     if len(encoded) <= _LONGEST:

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import pluggy
-
-from izzati import hookspecs
 from izzati.answers import WrongAnswer
 from izzati.chains import Chains, culprit
-from izzati.checks import SPECS, faults, guards, implementations
+from izzati.checks import SPECS, Manager, faults, guards
 from izzati.claims import Claims, conflicts, owners
 from izzati.config import Option, Settings
 from izzati.discovery import DEFAULTS, Entry, Selection, installed
@@ -82,8 +79,7 @@ class Plugins:
         implementing: str | None = None,
     ) -> None:
         strict = settings.strict if strict is None else strict
-        self._manager = pluggy.PluginManager("izzati")
-        self._manager.add_hookspecs(hookspecs)
+        self._manager = Manager()
         #: every plugin that there is, those that are not used as well, in the order in which they are asked
         self.records: list[PluginRecord] = []
         problems: list[PluginError] = []
@@ -147,18 +143,21 @@ class Plugins:
     def _load(self, record: PluginRecord, make: Callable[[PluginRecord], Any], implementing: str | None) -> None:
         try:
             made = make(record)
-            record.guards = guards(made, self._manager) or inspect.isfunction(made)  # whose result is not known yet
-            if implementing is not None and not self._implements(made, implementing):
+            found = self._manager.implementations(made)
+            unknown = inspect.isfunction(made)  # what it makes
+            record.guards = guards(found) or unknown
+            if implementing is not None and not unknown and all(hook != implementing for _, hook, _ in found):
                 record.state = f"without {implementing}"
             if record.state != "active":
                 return
             if record.entry is not None and (inspect.isclass(made) or inspect.isfunction(made)):
                 made = made(**{option.name: option.value for option in record.options})
-                record.guards = guards(made, self._manager)
+                found = self._manager.implementations(made)
+                record.guards = guards(found)
             record.plugin = made
-            for fault in faults(made, self._manager):
+            for fault in faults(made, found):
                 record.fail(PluginError(fault))
-            names = {hook: name for name, hook, _ in implementations(made, self._manager)}
+            names = {hook: name for name, hook, _ in found}
             record.hooks = [hook for hook in SPECS if hook in names]
             if "izzati_claims" in names:
                 claims = getattr(made, names["izzati_claims"])()
@@ -168,10 +167,6 @@ class Plugins:
                 record.guards = record.guards or bool(claims.challenges)
         except (Exception, SystemExit) as error:  # a plugin must not end the program, not even on purpose
             record.fail(error)
-
-    def _implements(self, made: Any, hook: str) -> bool:
-        """True if it does, or may: what a function makes is not known yet."""
-        return inspect.isfunction(made) or any(each == hook for _, each, _ in implementations(made, self._manager))
 
     def _settle_claims(self, selection: Selection, *, skip: bool) -> None:
         """Find conflicts. The one who is at fault is the later one, but a built-in plugin never is."""

@@ -13,7 +13,7 @@ from izzati.uploads import Sink, Upload, UploadedFile
 __all__ = ["Storage", "scheme_of"]
 
 # Two letters at least: C:\\ is a drive of Windows.
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 class Storage:

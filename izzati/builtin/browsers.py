@@ -24,7 +24,7 @@ __all__ = ["Browsers"]
 
 _LOOPBACK_NAMES = ("localhost",)
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~!$&'()*+;=%-]+))(?::\d*)?", re.ASCII)
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20/?#@\\\x7f-\U0010ffff]*|null")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:(?![/?#@\\])[!-~])*|null")
 """As browsers write it (RFC 6454 §6.2), views in Android apps ``file://``; what is none is not sent back."""
 
 _TOKENS = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)

@@ -9,9 +9,9 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from importlib import import_module
 from typing import IO
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from izzati import Request, Sink, Storage, StoredFile, Upload, UploadedFile, hookimpl, safe_filename
 from izzati.builtin.temporary import DiskFile, sweep
@@ -131,7 +131,9 @@ class _SpoolSink(Sink):
 def _path(location: str) -> str:
     # Not a Path: before 3.12.7 Python 3.12 keeps the parts of every one for ever.
     if location[:7].lower() == "file://":
-        return url2pathname(urlsplit(location).path)
+        # By name: it comes with a client of HTTP, and few locations are URLs.
+        path: str = import_module("urllib.request").url2pathname(urlsplit(location).path)
+        return path
     return location
 
 
