@@ -16,8 +16,12 @@ _LONGEST = 230
 
 
 def last_component(sent: str) -> str:
-    """The name without the folders that some clients send before it (RFC 7578 §4.2), in either system's writing."""
-    return re.split(r"[/\\]", sent)[-1]
+    """The name without the folders that some clients send before it (RFC 7578 §4.2), in either system's writing.
+
+    ``.`` and ``..`` are folders, too (RFC 6266 §4.3), and leave no name.
+    """
+    last = re.split(r"[/\\]", sent)[-1]
+    return "" if last in (".", "..") else last
 
 
 def safe_filename(sent: str, default: str = "upload") -> str:
@@ -30,9 +34,11 @@ def safe_filename(sent: str, default: str = "upload") -> str:
     :param sent: the name as it was sent.
     :param default: the name if nothing is left.
     """
-    name = re.sub(_UNSAFE, "_", last_component(sent)).strip(" .") or default
-    if re.match(_DEVICES, name):
-        name = f"_{name}"
+    name = _shortened(re.sub(_UNSAFE, "_", last_component(sent)).strip(" .")) or default
+    return _shortened(f"_{name}") if re.match(_DEVICES, name) else name
+
+
+def _shortened(name: str) -> str:
     encoded = name.encode()
     if len(encoded) <= _LONGEST:
         return name

@@ -145,7 +145,7 @@ class Request:
         :param filename: the name as it was sent, folders and all.
         :param name: the key of the form's field.
         :param content_type: the media type sent; ``application/octet-stream`` if empty.
-        :raises Problem: what the storage plugin raises; 507 if there is no room.
+        :raises Problem: what the storage plugin raises; 507 if there is no room, 503 if no file can be opened.
         """
         upload = Upload(last_component(filename), name, content_type or "application/octet-stream")
         try:

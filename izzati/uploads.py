@@ -20,7 +20,8 @@ __all__ = ["Sink", "Upload", "UploadedFile", "Uploads", "raise_no_room"]
 
 log = logging.getLogger("izzati")
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class Sink(ABC):
@@ -32,7 +33,7 @@ class Sink(ABC):
 
     @abstractmethod
     def write(self, data: bytes) -> object:
-        """Take the next bytes. An ``OSError`` for want of space becomes a 507 for the caller."""
+        """Take the next bytes. An ``OSError`` for want of space becomes a 507 for the caller, of descriptors a 503."""
 
     @abstractmethod
     def commit(self) -> None:
@@ -72,7 +73,7 @@ class Upload:
     def write(self, data: bytes) -> None:
         """Hand bytes on to the sink.
 
-        :raises Problem: 507 if there is no room for them.
+        :raises Problem: 507 if there is no room for them, 503 if no file can be opened.
         """
         try:
             self.sink.write(data)
@@ -160,7 +161,10 @@ class UploadedFile(io.BufferedIOBase):
         if self.closed:
             raise ValueError("I/O operation on closed file.")
         if self._reader is None:
-            self._reader = self.sink.open()
+            try:
+                self._reader = self.sink.open()
+            except OSError as error:
+                raise_no_room(error)
         return self._reader
 
     def _require_request(self) -> None:
@@ -186,7 +190,7 @@ class Uploads:
     def commit(self, chosen: Iterable[Upload], save: Callable[[UploadedFile, str], str]) -> list[UploadedFile]:
         """Commit every upload; the files are those that were chosen, in that order.
 
-        :raises Problem: 507 if there is no room.
+        :raises Problem: 507 if there is no room, 503 if no file can be opened.
         """
         try:
             for upload in self._uploads:
@@ -219,8 +223,10 @@ class Uploads:
 
 
 def raise_no_room(error: OSError) -> NoReturn:
-    """Raise a 507 for an error that says so, and any other as it is."""
-    if error.errno in _NO_ROOM:
-        log.error("there is no room for an upload: %s", error)
-        raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
-    raise error
+    """Raise a 507 for an error that says so, a 503 for want of descriptors, and any other as it is."""
+    if error.errno not in _NO_ROOM | _NO_DESCRIPTOR:
+        raise error
+    log.error("there is no room for an upload: %s", error)
+    if error.errno in _NO_DESCRIPTOR:
+        raise Problem(503, "The server has as many files open as it may. Try again later.") from error
+    raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -218,6 +219,56 @@ def test_what_comes_at_the_very_moment_when_its_time_is_over_is_answered_once(st
         for sock in callers:
             sock.close()
     assert "Traceback" not in program.new_log()
+
+
+@pytest.mark.parametrize("part", [post(b"abc", "image/png")[:30], post(b"abc", "image/png")[:-1]], ids=["head", "body"])
+def test_what_comes_while_the_program_stands_still_is_in_time(start, part):
+    """Its container is frozen, or a callback lets no other thread have its turn."""
+    program = start(echo(server={"head_seconds": 0.2, "block_seconds": 0.2}))
+    with connect(program) as sock:
+        sock.sendall(part)
+        program.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)  # what the program may take for its caller's
+        sock.sendall(post(b"abc", "image/png").removeprefix(part))
+        program.process.send_signal(signal.SIGCONT)
+        assert read_answer(sock).status == 200
+
+
+def test_want_of_descriptors_keeps_nobody_from_an_answer_who_is_connected(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(logs={"requests": True}))
+    with ExitStack() as stack:
+        connected = stack.enter_context(connect(program))
+        connected.sendall(post(b"{}", "application/json")[:-1])
+        others = [stack.enter_context(connect(program)) for _ in range(60)]
+        for sock in others:
+            sock.sendall(HALF[:60])  # idle ones are hung up
+        assert within(SECONDS, lambda: "no file descriptor is left" in program.new_log())
+        connected.sendall(b"}")
+        assert read_answer(connected).status == 200
+
+
+def test_a_form_of_many_files_takes_few_descriptors_and_little_memory(start, tmp_path):
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(spool={"folder": str(folder)}))
+    files = [bytes([number % 256, number // 256]) * 50_000 for number in range(500)]
+    before = peak(program)
+    body = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + each + b"\r\n" for each in files
+    )
+    answer = ask(program, post(body + b"--b--\r\n", "multipart/form-data; boundary=b"))
+    assert [found[2:] for found in answer.json["files"]] == [
+        [len(each), hashlib.sha256(each).hexdigest()] for each in files
+    ]
+    assert peak(program) - before < 20e6
+    assert files_of(program, folder) == []
+
+
+def peak(program):
+    """Bytes of memory that it had at most."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{program.process.pid}/status").read_text())[1]) * 1024
 
 
 def test_whoever_is_hung_up_for_want_of_descriptors_may_have_just_sent_something(start):

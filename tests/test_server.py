@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import ctypes
 import gzip
 import http.client
 import lzma
@@ -17,6 +18,7 @@ import threading
 import time
 
 import pytest
+from helpers import status, within
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
@@ -650,6 +652,10 @@ def program(tmp_path):
     process.communicate()
 
 
+def threads(pid):
+    return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+
+
 class TestRun:
     def test_it_greets_on_stderr_and_leaves_stdout_to_the_user(self, program):
         caller = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
@@ -667,6 +673,15 @@ class TestRun:
             f"  plugins       {' '.join(entry.name for entry in DEFAULTS)}",
             "Ctrl-C stops it.",
         ]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a sender cannot choose the thread")
+    def test_one_that_another_thread_than_the_main_one_gets_ends_it_too(self, program, number):
+        """The system may give it to any: to the first that wakes up, after the program was stopped and goes on."""
+        assert within(20, lambda: status(program.pid)[0] == "S" and len(threads(program.pid)) > 1)
+        other = next(thread for thread in threads(program.pid) if thread != program.pid)
+        ctypes.CDLL(None).tgkill(program.pid, other, number)
+        assert program.wait(timeout=20) == 0
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_request_in_flight_is_answered_before_it_ends(self, program, number):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import pickle
 import stat
@@ -14,10 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from helpers import SECONDS, within
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import Client
 
-from izzati import Reply, Sink, UnknownScheme, hookimpl, safe_filename
+from izzati import Backend, Content, Reply, Sink, UnknownScheme, hookimpl, safe_filename
+from izzati.builtin import sinks
 from izzati.builtin.spool import Spool
 
 PNG = {"Content-Type": "image/png"}
@@ -217,11 +221,10 @@ def test_small_uploads_stay_in_memory_and_large_ones_go_to_disk(serve, spool):
     assert served.request(b"x" * 100_001, PNG).json == [True]
     form = {"Content-Type": "multipart/form-data; boundary=b"}
     part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"x" * 60_000 + b"\r\n"
-    tiny = part.replace(b"x" * 60_000, b"x")  # as many of these as a form may have would need as many descriptors
-    assert served.request(part * 3 + tiny + b"--b--\r\n", form).json == [False, True, True, False]
+    assert served.request(part * 3 + b"--b--\r\n", form).json == [False, True, True]
 
 
-def test_an_upload_reads_like_a_binary_file(serve, spool):
+def test_an_upload_reads_like_a_binary_file(serve, spool, monkeypatch):
     def callback(text, data):
         file = data[0]
         found = [
@@ -245,7 +248,9 @@ def test_an_upload_reads_like_a_binary_file(serve, spool):
             found.append(str(error))
         return found
 
-    for memory in (0, 1000):
+    for memory, own in ((1000, 4), (0, 4), (0, 0)):
+        monkeypatch.setattr(sinks, "_OWN", own)
+        monkeypatch.setattr(sinks, "_SMALL", 0)
         answer = serve(callback, options={"spool": {"folder": spool, "memory": memory}}).request(b"ab\ncd\nef", PNG)
         assert answer.json == [
             *["ab", 2, "\n", ["cd\n", "ef"], 0, "ab\ncd\nef", 7, "f", 0],
@@ -253,6 +258,63 @@ def test_an_upload_reads_like_a_binary_file(serve, spool):
             [8, "", "", "image/png"],
             "I/O operation on closed file.",
         ]
+
+
+class Mixed:
+    """A plugin whose bodies write to several uploads in turn: ``[[2, "text"], …]`` to the third one."""
+
+    @hookimpl
+    def izzati_read(self, request):
+        if request.media_type != "application/x-mixed":
+            return None
+        writes = json.loads(b"".join(request.body.blocks()))
+        uploads = [request.receive(str(number)) for number in range(1 + max(number for number, _ in writes))]
+        for number, text in writes:
+            uploads[number].write(text.encode())
+        return Content({}, uploads)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.text("abc", max_size=30)), min_size=1),
+    st.integers(0, 40),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=3),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_uploads_that_share_a_file_hold_what_was_written_to_each(writes, memory, looks):
+    """They may be written in any order, and read at any place."""
+
+    def callback(text, data):
+        def look(file, offset, size):
+            file.seek(offset)
+            return file.read(size).decode()
+
+        return [[file.read().decode(), *(look(file, *each) for each in looks)] for file in data]
+
+    backend = Backend(callback, plugins=[Mixed()], options={"spool": {"memory": memory}})
+    answer = Client(backend).post("/", data=json.dumps(writes), content_type="application/x-mixed")
+    whole = ["".join(text for to, text in writes if to == number) for number in range(1 + max(writes)[0])]
+    assert answer.json == [[each, *(each[offset:][:size] for offset, size in looks)] for each in whole]
+
+
+def test_of_many_large_uploads_each_can_be_saved_and_sent_back(serve, tmp_path, spool, kind_of_file):
+    """The first have a file of their own, and the others share one."""
+
+    def callback(text, data):
+        for file in data:
+            file.save(tmp_path / file.filename)
+        return data[int(text["which"])]
+
+    photos = [os.urandom(50_000) for _ in range(7)]
+    body = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="f"; filename="%d"\r\n\r\n%s\r\n' % each
+        for each in enumerate(photos)
+    )
+    served = serve(callback, options={"spool": {"folder": spool, "memory": 0}})
+    for which, photo in enumerate(photos):
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        assert served.request(body + b"--b--\r\n", form, path=f"/?which={which}").body == photo
+        assert [(tmp_path / str(number)).read_bytes() for number in range(7)] == photos
+    assert within(SECONDS, lambda: list(spool.iterdir()) == [])
 
 
 def test_an_upload_ends_with_its_request(serve):
@@ -411,7 +473,7 @@ def test_a_store_without_room_for_another_upload_is_a_507(serve):
     assert served.request(b"x", PNG).status == 507
 
 
-def test_want_of_descriptors_is_a_507_and_leaves_nothing(serve, spool, kind_of_file, monkeypatch):
+def test_want_of_descriptors_is_a_503_and_leaves_nothing(serve, spool, kind_of_file, monkeypatch):
     real = os.open
 
     def none_left(path, *args, **kwargs):
@@ -421,7 +483,7 @@ def test_want_of_descriptors_is_a_507_and_leaves_nothing(serve, spool, kind_of_f
 
     monkeypatch.setattr(os, "open", none_left)
     served = serve(lambda text, data: {}, options={"spool": {"folder": spool, "memory": 1}})
-    assert served.request(LARGE, PNG).status == 507
+    assert served.request(LARGE, PNG).status == 503
     assert list(spool.iterdir()) == []
 
 
@@ -470,12 +532,14 @@ class TestSafeNames:
             ("é" * 200, "é" * 115),
             ("con .txt", "_con .txt"),
             ("a\x9b\u2028b", "a__b"),
+            ("CON" + " " * 240 + "x", "_CON"),
+            ("nul." + "x" * 240, "_nul." + "x" * 225),
         ],
     )
     def test_examples(self, sent, safe):
         assert safe_filename(sent) == safe
 
-    @given(st.text(st.characters(), max_size=400))
+    @given(st.text(st.characters(), max_size=400) | st.text("CON. x", max_size=400))
     def test_any_name_stays_in_its_folder_and_is_short_enough(self, sent):
         name = safe_filename(sent)
         assert name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import re
@@ -19,6 +20,7 @@ __all__ = ["Logs"]
 log = logging.getLogger("izzati.access")
 
 _LINE = "%s %s %d %.1f ms %s"
+_escape = codecs.getencoder("unicode_escape")  # now: it is a module, which cannot be read when descriptors are used up
 
 
 class Logs:
@@ -52,7 +54,7 @@ class Logs:
             return
         seconds = time.perf_counter() - request.begun
         # It may hold anything, line ends too, and a line is one request.
-        path = request.path.encode("unicode_escape").decode()
+        path = _escape(request.path)[0].decode()
         fields = {
             "method": request.method,
             "path": request.path,

@@ -9,6 +9,7 @@ import logging
 import math
 import select
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -104,7 +105,8 @@ class Reactor:
         try:
             with self._lock:
                 self._start_leader()
-            self._oversee()
+            with _rung_by_signals(self._alarm):
+                self._oversee()
         finally:
             self.stop()
             self._finish(time.monotonic() + self._grace)
@@ -118,7 +120,9 @@ class Reactor:
         _ring(self._alarm)
 
     def forget(self) -> None:
-        """Close this process's copies of all sockets."""
+        """Close this process's copies of all sockets, which no signal must ring: their numbers are given anew."""
+        if threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(-1)
         self._selector.close()
         for sock in (*self._listeners, self._waker, self._wakened, self._alarm, self._alarmed):
             sock.close()
@@ -290,9 +294,13 @@ class Reactor:
             connection = self._watched.get(number) or self._answered.get(number)
             if connection is not None:
                 connection.noted = math.inf
-            if number in self._watched:
-                due = self._watched[number].deadline <= now
-                self._advance(self._watched[number], self._watched[number].expire() if due else Progress.WAITING)
+            if connection is not None and number in self._watched:
+                progress = Progress.WAITING
+                if connection.deadline <= now:
+                    progress = connection.receive()  # it may have come in time, while this thread had no turn
+                if progress is Progress.WAITING and connection.deadline <= now:
+                    progress = connection.expire()
+                self._advance(connection, progress)
 
     def _hang_up_one(self) -> None:
         """Close the connection that has been idle for longest."""
@@ -378,6 +386,19 @@ class Reactor:
     def stopping(self) -> bool:
         """True once no further requests are taken."""
         return self._stopping
+
+
+@contextmanager
+def _rung_by_signals(bell: socket.socket) -> Iterator[None]:
+    """The system may give a signal to any thread. Python's handler runs in the main one, once that wakes up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
 
 
 def _ring(bell: socket.socket) -> None:

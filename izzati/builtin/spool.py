@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import errno
-import io
 import itertools
 import os
 import shutil
 import tempfile
 from contextlib import suppress
 from importlib import import_module
-from typing import IO
 from urllib.parse import urlsplit
 
 from izzati import Request, Sink, Storage, StoredFile, Upload, UploadedFile, hookimpl, safe_filename
+from izzati.builtin.sinks import Room, SpoolSink
 from izzati.builtin.temporary import DiskFile, sweep
 
 __all__ = ["Spool"]
 
-# Bytes of an upload that stay in memory in any case: so many small files would cost as many descriptors.
-_SMALL = 16 * 1024
 # Numbers that are tried for a name that is taken; after them chance finds a free one at once.
 _NUMBERS = 10
 
@@ -28,9 +25,8 @@ class Spool(Storage):
     """Opens and saves on the local disk, and keeps uploads that no other storage plugin takes.
 
     :param folder: where large uploads wait for their request's end; the system's temporary folder unless given. On the
-        file system where uploads are saved, saving copies nothing.
-    :param memory: bytes of one request's uploads that are kept in memory, together; beyond it files of up to 16 KiB
-        are, too.
+        file system where uploads are saved, saving copies nothing of the first four; those after them share one file.
+    :param memory: bytes of one request's uploads that are kept in memory, together.
     """
 
     schemes = ("", "file")
@@ -46,8 +42,9 @@ class Spool(Storage):
         sweep(self._folder)
 
     def sink(self, upload: Upload, request: Request) -> Sink:
-        budget = request.state.setdefault("spool", _Budget(self._memory))
-        return _SpoolSink(self._folder, budget)
+        if "spool" not in request.state:
+            request.state["spool"] = Room(self._folder, self._memory)
+        return SpoolSink(request.state["spool"])
 
     def open(self, location: str) -> StoredFile:
         path = _path(location)
@@ -65,7 +62,7 @@ class Spool(Storage):
         # It gets its name in one step, so that nobody ever sees half of it. A link there is replaced.
         beside = os.path.join(target if is_folder else os.path.dirname(target), f".{os.urandom(8).hex()}.part")
         try:
-            if not (isinstance(file.sink, _SpoolSink) and file.sink.link(beside)):
+            if not (isinstance(file.sink, SpoolSink) and file.sink.link(beside)):
                 _copy(file.sink, beside)
             if is_folder:
                 return _move_into(target, safe_filename(file.filename), beside)
@@ -74,58 +71,6 @@ class Spool(Storage):
             with suppress(FileNotFoundError):
                 os.unlink(beside)
         return target
-
-
-class _Budget:
-    """Memory that one request's uploads may still take."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-
-class _SpoolSink(Sink):
-    def __init__(self, folder: str, budget: _Budget) -> None:
-        self._folder = folder
-        self._budget = budget
-        self._stream: IO[bytes] = io.BytesIO()
-        self._disk: DiskFile | None = None
-
-    def write(self, data: bytes) -> None:
-        if self._disk is None:
-            if len(data) > self._budget.left and self._stream.tell() + len(data) > _SMALL:
-                self._roll()
-            else:
-                self._budget.left -= len(data)
-        self._stream.write(data)
-
-    def commit(self) -> None:
-        self._stream.flush()
-
-    def abort(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._disk is not None:
-            self._disk.remove()
-        self._stream.close()
-
-    def open(self) -> IO[bytes]:
-        if self._disk is not None:
-            return self._disk.reopen()
-        assert isinstance(self._stream, io.BytesIO)
-        return io.BytesIO(self._stream.getvalue())  # shares the bytes, copies only if somebody writes
-
-    def link(self, target: str) -> bool:
-        """Give the file on disk this new name; False if it is in memory, or on another file system."""
-        return self._disk is not None and self._disk.link(target)
-
-    def _roll(self) -> None:
-        assert isinstance(self._stream, io.BytesIO)
-        held = self._stream.getvalue()
-        self._budget.left += len(held)
-        self._disk = DiskFile.anonymous(self._folder) or DiskFile.named(self._folder)
-        self._stream = self._disk.stream
-        self._stream.write(held)
 
 
 def _path(location: str) -> str:
@@ -169,10 +114,10 @@ def _copy(sink: Sink, target: str) -> None:
         try:
             with sink.open() as source:
                 shutil.copyfileobj(source, copy.stream, 1 << 20)
-            copy.stream.flush()
+            copy.flush()
             if copy.link(target):
                 return
         finally:
-            copy.remove()
+            copy.close()
     with sink.open() as source, open(target, "xb") as named:
         shutil.copyfileobj(source, named, 1 << 20)

@@ -10,8 +10,6 @@ import tempfile
 from contextlib import suppress
 from typing import IO
 
-from izzati import BLOCK
-
 try:
     import fcntl
 except ImportError:  # on Windows, where nobody can remove a file that is open
@@ -27,9 +25,14 @@ class DiskFile:
     """A temporary file: without a name where Linux can (nothing is left even after a crash), else with one."""
 
     def __init__(self, descriptor: int, path: str | None) -> None:
-        self.stream = io.BufferedRandom(io.FileIO(descriptor, "w+"), BLOCK)
+        # With a small buffer: what is larger passes it by, and a request may have a file for each upload.
+        self.stream = io.BufferedRandom(io.FileIO(descriptor, "w+"))
         self._path = path
         self._linked = False
+
+    @classmethod
+    def new(cls, folder: str) -> DiskFile:
+        return cls.anonymous(folder) or cls._named(folder)
 
     @classmethod
     def anonymous(cls, folder: str) -> DiskFile | None:
@@ -45,7 +48,7 @@ class DiskFile:
             raise
 
     @classmethod
-    def named(cls, folder: str) -> DiskFile:
+    def _named(cls, folder: str) -> DiskFile:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
         while True:
             # The folder is its owner's alone, so the file can have the permissions that save() will show.
@@ -60,10 +63,18 @@ class DiskFile:
                 return cls(descriptor, path)
             os.close(descriptor)
 
-    def reopen(self) -> IO[bytes]:
+    def write(self, data: bytes) -> None:
+        self.stream.write(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def open(self) -> IO[bytes]:
+        """A reader of what was flushed, at its beginning."""
         return open(self._path or self._proc, "rb")
 
     def link(self, target: str) -> bool:
+        """Give it this new name; False if that cannot be, or it has one already."""
         if self._linked:
             return False  # a second name of one file would change with the first
         try:
@@ -77,7 +88,8 @@ class DiskFile:
         self._linked = True
         return True
 
-    def remove(self) -> None:
+    def close(self) -> None:
+        """Remove it, but for the name that :meth:`link` gave."""
         self.stream.raw.close()  # what is still buffered is not wanted, and a full disk would not take it
         if self._path is not None:
             shutil.rmtree(os.path.dirname(self._path))
