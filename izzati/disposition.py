@@ -31,12 +31,14 @@ def parse_disposition(header: str) -> dict[str, str]:
     ``filename*`` (RFC 8187) wins over ``filename``, and ``name*``, as old clients send it, over ``name``.
 
     :param header: the header's value, decoded.
-    :raises ValueError: if a parameter is there with two different values, or in pieces (RFC 2231); if the quote of one
-        is never closed, since then what comes behind it, such as a line break, has cut the value, or may be closed
-        before another parameter, or not; if there is something else between parameters; and if there are more than
-        100.
+    :raises ValueError: if there is a parameter in place of the type; if one is there with two different values, or in
+        pieces (RFC 2231); if the quote of one is never closed, since then what comes behind it, such as a line break,
+        has cut the value, or may be closed before another parameter, or not; if there is something else between
+        parameters; and if there are more than 100.
     """
     kind, _, rest = header.partition(";")
+    if "=" in kind:
+        raise ValueError("a parameter where its type belongs, with a semicolon behind it")
     parameters = {"": kind.strip().lower()}
     position = number = 0
     while position < len(rest):
@@ -57,7 +59,7 @@ def parse_disposition(header: str) -> dict[str, str]:
         sent = parameters.pop(f"{name}*", None)
         if sent is not None:
             extended = _extended(sent)
-            if extended is not None:
+            if extended is not None and (extended or name not in parameters):
                 parameters[name] = extended
             parameters.setdefault(name, sent)  # not decoded, but a file all the same
     return parameters

@@ -19,6 +19,8 @@ _DATA = re.compile(
     r"|text/(?:json|(?:x-|vnd\.)?yaml)|avro/binary"
 )
 _LONG = 512
+_LONGEST = 4096
+"""Characters of an ``Accept`` that is read. Werkzeug takes the square of its length, and nobody's has as many."""
 _DATA_SUFFIXES = frozenset({"json", "msgpack", "cbor", "cbor-seq", "protobuf", "yaml"})
 
 
@@ -73,7 +75,7 @@ class Codecs:
             raise RuntimeError("no plugin writes any media type: json is blocked, and no other codec is used")
         reader = self.readers.get(body_type) or self.readers.get(_suffix_pattern(body_type))
         writers.sort(key=lambda media_type: (self.writers[media_type] != reader, media_type != "application/json"))
-        accepted = parse_accept_header(accept, MIMEAccept)
+        accepted = parse_accept_header(accept if len(accept) <= _LONGEST else "", MIMEAccept)
         # max keeps the first of equals; nothing accepted is no refusal, since the work has been done.
         return max(writers, key=accepted.quality)
 

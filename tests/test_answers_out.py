@@ -104,6 +104,8 @@ def test_a_streamed_response_can_read_uploads_while_it_is_sent(serve):
         ("*/*", "image/png", "application/json"),
         ("nonsense;;q=x", "application/json", "application/json"),
         ("application/json;q=0, */*", "application/json", "text/shout"),
+        ("text/shout" + "," * 4_000, "application/json", "text/shout"),
+        ("text/shout" + "," * 5_000, "application/json", "application/json"),  # nobody's is so long
     ],
 )
 def test_the_best_codec_for_accept_answers_else_the_bodys_else_json(serve, accept, body_type, expected):

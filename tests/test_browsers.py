@@ -34,6 +34,11 @@ def test_an_allowed_page_can_read_answers_and_errors(opened):
     assert opened.request(headers={"Origin": "https://other.example"}).status == 403
 
 
+def test_a_cache_must_not_give_a_page_what_others_got(opened, closed):
+    assert opened.request().headers["Vary"] == "Origin"
+    assert closed.request().headers["Vary"] is None
+
+
 def test_a_star_allows_every_page(serve):
     served = serve(lambda text, data: {}, options={"browsers": {"allow_origins": "*"}})
     assert served.request(headers={"Origin": "null"}).headers["Access-Control-Allow-Origin"] == "null"

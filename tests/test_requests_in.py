@@ -153,7 +153,8 @@ def test_a_raw_body_has_its_name_from_content_disposition(recorder, disposition,
         ('say "hi".txt', 'say "hi".txt'),
         ("100%.txt", "100%.txt"),
         ("a'b.txt", "a'b.txt"),
-        ("..", ".."),
+        ("..", ""),
+        ("photos/.", ""),
     ],
 )
 def test_a_filename_is_the_last_component_of_what_was_sent(recorder, sent, filename):
@@ -521,6 +522,13 @@ def test_a_form_says_its_charset_with_blanks_or_without(recorder):
     for parameters in ("charset=iso-8859-1", "charset = iso-8859-1"):
         recorder.request(b"a=%E4", {"Content-Type": f"{FORM['Content-Type']}; {parameters}"})
     assert [text for text, _ in recorder.calls] == [{"a": "ä"}] * 2
+
+
+def test_a_multipart_form_says_its_charset_beside_the_boundary_and_a_part_its_own(recorder):
+    body, headers = multipart(field("a", b"\xe4"), field("b", "ä".encode(), "Content-Type: text/plain; charset=utf-8"))
+    headers["Content-Type"] += "; charset=iso-8859-1"
+    assert recorder.request(body, headers).status == 200
+    assert recorder.calls == [({"a": "ä", "b": "ä"}, [])]
 
 
 @pytest.mark.parametrize(("length", "status"), [("0" * 19 + "2", 200), ("0" * 5000 + "2", 400), ("2" * 5000, 400)])

@@ -335,6 +335,16 @@ class TestSlowCallers:
 
 
 class TestTrickle:
+    def test_a_body_that_comes_slowly_and_steadily_may_take_as_long_as_it_needs(self, serve):
+        """As from a phone: hundreds of times faster than is asked for, and much longer than ``block_seconds``."""
+        served = serve(lambda text, data: data[0].size, options={"server": {"block_seconds": 0.2}})
+        with served.connect() as sock:
+            sock.sendall(head("Content-Type: image/png", length=400_000))
+            for _ in range(100):
+                sock.sendall(b"x" * 4_000)
+                time.sleep(0.01)  # how fast it is sent
+            assert read_answer(sock).json == 400_000
+
     def test_a_body_that_trickles_is_a_408(self, serve):
         """Each byte comes in time, and the whole of them never would."""
         served = serve(lambda text, data: {}, options={"server": {"block_seconds": 0.2}})

@@ -73,10 +73,10 @@ class Browsers:
     def izzati_finalize(self, response: Response, request: Request) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin is None:
+        if origin is None and not self._origins:
             return
         response.headers.add("Vary", "Origin")
-        if self._allowed(origin, request):
+        if origin is not None and self._allowed(origin, request):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = "*"
 

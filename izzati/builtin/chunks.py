@@ -70,8 +70,10 @@ class ChunkFrames:
             size = int(match[1], 16)
             self._count += 1
             self._size += size
-            if self._count > _MANY and self._size < self._count * _SMALL:
-                raise Problem(400, f"The body comes in chunks of less than {_SMALL} bytes. Send larger ones.")
+            if size and self._count > _MANY and self._size < self._count * _SMALL:
+                raise Problem(
+                    400, f"The body comes in more than {_MANY:,} chunks, of less than {_SMALL} bytes. Send larger ones."
+                )
             self._in_trailer = size == 0
             self._left = size and size + 2
 

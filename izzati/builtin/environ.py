@@ -14,7 +14,7 @@ import h11
 from izzati import Problem
 from izzati.builtin.streams import FileWrapper
 
-__all__ = ["connection_environ", "length_of_body", "request_environ"]
+__all__ = ["check_lines", "connection_environ", "length_of_body", "request_environ"]
 
 
 def connection_environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
@@ -77,6 +77,17 @@ def request_environ(connection: dict[str, Any], request: h11.Request, body: IO[b
         raise Problem(400, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
     environ["wsgi.input_terminated"] = chunked  # only then has the body an end that is not declared
     return environ
+
+
+def check_lines(head: bytes) -> None:
+    """Refuse a request's line and headers whose lines a proxy in front may have told apart otherwise than h11 does.
+
+    :raises Problem: 400 for lines of which some end with a LF alone, and for folded ones (RFC 9112 §2.2, §5.2).
+    """
+    if b"\n " in head or b"\n\t" in head:
+        raise Problem(400, "A header goes on in the next line. Write each in one.")
+    if head.count(b"\n") != head.count(b"\r\n") and b"\r\n" in head:
+        raise Problem(400, "Some lines of the headers end with CR LF, and others with a LF alone. End all with CR LF.")
 
 
 def length_of_body(request: h11.Request) -> int | None:

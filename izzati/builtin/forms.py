@@ -112,7 +112,7 @@ class _Multipart:
         if self._request.body.received:
             self._take(None)
         named = (b"".join(part.data).decode("ascii", "replace") for part in self._fields if part.name == "_charset_")
-        default = _one_charset(named)
+        default = self._request.media_type_parameters.get("charset", "") or _one_charset(named)
         return Content(fold_fields((part.name, self._value(part, default)) for part in self._fields), self._uploads)
 
     def _take(self, block: bytes | None) -> None:

@@ -11,7 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +20,7 @@ import h11
 from izzati import BLOCK, Problem
 from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
-from izzati.builtin.environ import length_of_body, request_environ
+from izzati.builtin.environ import check_lines, length_of_body, request_environ
 from izzati.builtin.streams import BodyStream, FileWrapper
 from izzati.builtin.timeouts import Timeouts
 
@@ -228,11 +228,14 @@ class Connection:
 
     def _take_head(self) -> Progress | None:
         """None if the first of the body is to be taken, too, before the request is answered."""
+        arrived, _ = self._http.trailing_data
         event = self._next_event()
         if event is h11.NEED_DATA:
             return Progress.WAITING
         if not isinstance(event, h11.Request):
             return Progress.GONE
+        following, _ = self._http.trailing_data
+        check_lines(arrived[: len(arrived) - len(following)])
         self._request = event
         # h11 looks only while they are incomplete.
         if self._received > HEAD and _length_of_head(event) > HEAD:
@@ -241,7 +244,7 @@ class Connection:
         length = length_of_body(event)
         if length is None:
             self._frames = ChunkFrames()
-            self._frames.check(self._http.trailing_data[0])
+            self._frames.check(following)
         # Of a long body it must be known first whether it is wanted at all.
         return Progress.READY if (length or 0) > EARLY or self._http.they_are_waiting_for_100_continue else None
 
@@ -331,21 +334,20 @@ class Connection:
             self._await_more()
 
     def _await_more(self) -> None:
-        """Receive more of the body, from a caller that does not dawdle: at least 1 KiB in each second of waiting."""
+        """Receive more of the body if it comes, from a caller that sends at least 1 KiB in each second of waiting."""
+        data = None
         try:
             data = self.socket.recv(BLOCK)
         except BlockingIOError:
             started = time.monotonic()
-            try:
-                with self._blocking(max(0.001, self._timeouts.block - self._waited)):
-                    data = self.socket.recv(BLOCK)
-            except TimeoutError:
-                raise self._too_slow() from None
+            with suppress(TimeoutError), self._blocking(max(0.001, self._timeouts.block - self._waited)):
+                data = self.socket.recv(BLOCK)
             self._waited += time.monotonic() - started
-        if not data:
+        if data == b"":
             raise _ended_early()
-        self._pass_on(data)
-        self._waited_for += len(data)
+        if data:
+            self._pass_on(data)
+            self._waited_for += len(data)
         if self._waited >= self._timeouts.block:
             if self._waited_for < _SLOWEST * self._waited:
                 raise self._too_slow()
@@ -504,7 +506,8 @@ class Connection:
 
 
 def _length_of_head(request: h11.Request) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in request.headers.raw_items()) + len(request.target)
+    line = len(request.method) + len(request.target)
+    return line + sum(len(name) + len(value) + 4 for name, value in request.headers.raw_items())
 
 
 def _ended_early() -> Problem:

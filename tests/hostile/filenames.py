@@ -56,9 +56,9 @@ PATHS = {
     "http://x.example/y.txt": "y.txt",
     "../" * 1000 + "x": "x",
     r"a/b\c/d.txt": "d.txt",
-    "..": "..",
-    ".": ".",
-    "folder/..": "..",
+    "..": "",
+    ".": "",
+    "folder/..": "",
 }
 
 
@@ -111,6 +111,8 @@ def extended() -> Iterator[Case]:
             "plain.txt",
             "../../etc/passwd",
         ),
+        ("that is empty", f"{plain}; filename*=UTF-8''", "plain.txt", ""),
+        ("that is a folder", f"{plain}; filename*=UTF-8''%2e%2e", "", "..", "plain.txt"),
         ("with a NUL", f"{plain}; filename*=UTF-8''a%00b", "a\x00b", "plain.txt"),
         ("with CR and LF", f"{plain}; filename*=UTF-8''a%0D%0Ab", "a\r\nb", "plain.txt"),
     ):

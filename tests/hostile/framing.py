@@ -201,6 +201,14 @@ def heads() -> Iterator[Case]:
     ):
         yield case(name, start, Sent({"a": 1}), 431, also=(Sent({"a": 1, "x" * 1_000_000: ""}),), says="64 KiB")
     before = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+    for name, line in (
+        ("a header that goes on in the next line", b"X: a\r\n b\r\n"),
+        ("a length in the next line", b"X: a\r\nX-Length:\r\n\t8\r\n"),
+        ("a LF alone among its line ends", b"X: y\nX: z\r\n"),
+    ):
+        yield case(name, before + line + ok, Sent({"a": 1}), 400, says="line")
+    lines = (before + ok).replace(b"\r\n", b"\n")
+    yield case("LF for all line ends", lines, Sent({"a": 1}), lenient=True)
     for name, data in (
         ("a value that is Latin-1", before + b"X: \xe9\r\n" + ok),
         ("an empty value", before + b"X:\r\n" + ok),

@@ -167,6 +167,20 @@ def boundaries() -> Iterator[Case]:
     yield form("a form without parts", b"--limit--\r\n", Sent(), lenient=True)
 
 
+def types() -> Iterator[Case]:
+    for name, parameters in (("no semicolon behind its type", ' name="a"; filename="x"'), ("no type", 'name="a"')):
+        body = multipart(part(parameters)).replace(b"form-dataname", b"name")
+        yield form(f"a part with {name}", body, None, 400, says="type")
+    latin = multipart(part('; name="a"', b"\xe9"))
+    yield form(
+        "a charset beside the boundary",
+        latin,
+        Sent({"a": "\xe9"}),
+        kind=f"{MULTIPART}; charset=iso-8859-1",
+        lenient=True,
+    )
+
+
 def parts() -> Iterator[Case]:
     one = Sent({"a": "x"})
     yield form("parameters without quotes", multipart(part("; name=a")), one)
@@ -352,4 +366,4 @@ def edges() -> Iterator[Case]:
             yield form(f"a delimiter {shift:+} bytes from {block:,}", body, sent)
 
 
-CASES = (*of_browsers(), *cut(), *boundaries(), *parts(), *headers(), *charsets(), *edges())
+CASES = (*of_browsers(), *cut(), *boundaries(), *types(), *parts(), *headers(), *charsets(), *edges())

@@ -90,6 +90,7 @@ def preferences() -> Iterator[Case]:
         ("a range that is none", "Range: bytes=-,x-y"),
         ("an Accept of 1,000 types", "Accept: " + ",".join(f"a/b{n};q=0.{n}" for n in range(1000))),
         ("an Accept that is none", 'Accept: ;;;,,q=;"\\'),
+        ("an Accept of blanks", "Accept: http://" + "\t" * 60_000 + "x=y"),
         ("an Accept of nothing", "Accept: text/html"),
         ("an Accept of markup", "Accept: <script>alert(1)</script>"),
         ("a date that is none", "If-Modified-Since: yesterday"),
