@@ -106,8 +106,8 @@ class UploadedFile(io.BufferedIOBase):
     def save(self, location: str | os.PathLike[str]) -> str:
         """Keep the file at a location: a path, a folder, or a URL whose scheme an installed plugin stores.
 
-        On the same file system nothing is copied. A file that exists is replaced, atomically; in a folder the file
-        gets its own name, made safe, and a number if that name is taken.
+        On the same file system nothing is copied of a request's first four large files. A file that exists is replaced,
+        atomically; in a folder the file gets its own name, made safe, and a number if that name is taken.
 
         :returns: the location of the file.
         :raises UnknownScheme: if no plugin stores at that scheme.

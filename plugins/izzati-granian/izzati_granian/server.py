@@ -26,6 +26,9 @@ __all__ = ["GranianServer"]
 
 log = logging.getLogger("izzati.granian")
 
+# Seconds in which a signal is taken notice of at the latest.
+_MOMENT = 0.25
+
 # Leaves logging as the program has set it up: granian would close every handler there is, and add its own on stdout.
 _LOGGING = {"incremental": True, "handlers": {}, "loggers": {}}
 
@@ -62,6 +65,7 @@ class GranianServer:
             blocking_threads=options["blocking_threads"],
             backlog=options["backlog"],
         )
+        self._granian.main_loop_interrupt = _Interrupt()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -139,6 +143,17 @@ class GranianServer:
         assert parent is not None
         threading.Thread(target=_end_with, args=(parent,), name="izzati granian", daemon=True).start()
         return Application(self._app, several=self._granian.workers > 1, chunked=self._chunked)
+
+
+class _Interrupt(threading.Event):
+    """What granian's main thread waits for. Python's handlers run in that thread alone, and the system may give a
+    signal to another, which does not wake it: so it wakes by itself.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        while timeout is None and not super().wait(_MOMENT):
+            pass
+        return super().wait(timeout)
 
 
 def _end_with(parent: Any) -> None:

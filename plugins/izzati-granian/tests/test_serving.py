@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -159,6 +160,17 @@ def in_flight(start):
 
         yield begin
         begin.callback.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_another_thread_than_the_main_one_gets_ends_it_too(start, number):
+    """The system may give it to any: to the first that wakes up, after the program was stopped and goes on."""
+    program = start(LAMBDA)
+    assert program.request().status == 200
+    main = program.process.pid
+    threads = map(int, os.listdir(f"/proc/{main}/task"))
+    ctypes.CDLL(None).tgkill(main, next(thread for thread in threads if thread != main), number)
+    assert program.ended() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
