@@ -629,11 +629,18 @@ class TestAddresses:
 
 
 PROGRAM = """
-import sys, threading
+import os, signal, sys
 from izzati import Backend
 
 def callback(text, data):
     print("called", flush=True)
+    if "fork" in text:
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.write(writing, str(signal.set_wakeup_fd(-1)).encode())
+            os._exit(0)
+        os.wait()
+        return {"status": os.read(reading, 9).decode()}
     if text:
         sys.stdin.readline()
     return {"status": "yes"}
@@ -692,6 +699,14 @@ class TestRun:
         other = next(thread for thread in threads(program.pid) if thread != program.pid)
         ctypes.CDLL(None).tgkill(program.pid, other, number)
         assert program.wait(timeout=20) == 0
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_a_signal_of_a_forked_child_does_not_reach_into_the_program(self, program):
+        """Python would write to a descriptor that is the child's own, for something else."""
+        caller = http.client.HTTPConnection("127.0.0.1", program.port, timeout=20)
+        caller.request("POST", "/?fork=1")
+        assert caller.getresponse().read() == b'{"status":"-1"}'
+        caller.close()
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_request_in_flight_is_answered_before_it_ends(self, program, number):

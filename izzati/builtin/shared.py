@@ -109,3 +109,11 @@ class _Reader(io.RawIOBase):
         buffer[: len(data)] = data
         self._offset += len(data)
         return len(data)
+
+    def readall(self) -> bytes:
+        # The inherited one reads a few kilobytes at a time.
+        pieces = []
+        while piece := self._part.read(self._offset, self._part.size):
+            self._offset += len(piece)
+            pieces.append(piece)
+        return b"".join(pieces)
