@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from helpers import status, within
@@ -334,6 +335,15 @@ class TestSlowCallers:
         assert "0.05 seconds" in answer.json["detail"]
 
 
+def slow_reader(served):
+    """A connection of a caller who has little room for what arrives."""
+    sock = socket.socket()
+    sock.settimeout(20)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.connect(("127.0.0.1", served.port))
+    return sock
+
+
 class TestTrickle:
     def test_a_body_that_comes_slowly_and_steadily_may_take_as_long_as_it_needs(self, serve):
         """As from a phone: hundreds of times faster than is asked for, and much longer than ``block_seconds``."""
@@ -344,6 +354,41 @@ class TestTrickle:
                 sock.sendall(b"x" * 4_000)
                 time.sleep(0.01)  # how fast it is sent
             assert read_answer(sock).json == 400_000
+
+    @pytest.mark.parametrize("kind", ["bytes", "file"])
+    def test_an_answer_that_is_taken_slowly_and_steadily_arrives_whole(self, serve, tmp_path, kind):
+        whole = os.urandom(6_000_000)  # more than the system holds for it
+        path = tmp_path / "photo.jpg"
+        path.write_bytes(whole)
+        served = serve(
+            lambda text, data: whole if kind == "bytes" else path, options={"server": {"block_seconds": 0.4}}
+        )
+        with slow_reader(served) as sock:
+            sock.sendall(EMPTY)
+            received = bytearray()
+            begun = time.monotonic()
+            while time.monotonic() < begun + 2:
+                received += sock.recv(4_000)
+                time.sleep(0.02)  # how fast it is taken
+            while not received.endswith(whole):
+                received += sock.recv(1_000_000) or pytest.fail("the answer is not whole")
+
+    @pytest.mark.parametrize("kind", ["bytes", "file"])
+    def test_an_answer_that_nobody_takes_ends_with_its_connection(self, serve, tmp_path, kind, caplog):
+        caplog.set_level("DEBUG", "izzati.server")
+        path = tmp_path / "photo.jpg"
+        path.write_bytes(bytes(20_000_000))
+        answer = bytes(20_000_000) if kind == "bytes" else path
+        served = serve(lambda text, data: answer, options={"server": {"block_seconds": 0.2}})
+        with slow_reader(served) as sock:
+            sock.sendall(EMPTY)
+            assert sock.recv(1)
+            assert within(20, lambda: "connection lost" in caplog.text)
+            received = 1
+            with suppress(ConnectionError):
+                while part := sock.recv(1_000_000):
+                    received += len(part)
+            assert received < 20_000_000
 
     def test_a_body_that_trickles_is_a_408(self, serve):
         """Each byte comes in time, and the whole of them never would."""

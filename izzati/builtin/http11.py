@@ -21,6 +21,7 @@ from izzati import BLOCK, Problem
 from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
 from izzati.builtin.environ import check_lines, length_of_body, request_environ
+from izzati.builtin.pace import SLOWEST, send_all, send_file
 from izzati.builtin.streams import BodyStream, FileWrapper
 from izzati.builtin.timeouts import Timeouts
 
@@ -37,9 +38,6 @@ HEAD = 64 * 1024
 DRAIN_BYTES = 64 << 20
 DRAIN_SECONDS = 5.0
 """How far a refused body is read on, so that its sender gets to see the answer and not a reset."""
-
-_SLOWEST = 1024
-"""Bytes a second that a caller must send of a body, measured over ``Timeouts.block`` seconds of waiting."""
 
 EARLY = 64 * 1024
 """Bytes of a body that are taken before the application is called; a longer one it must ask for."""
@@ -163,7 +161,7 @@ class Connection:
             self._problem = Problem(
                 408, f"The request's headers did not arrive within {self._timeouts.head:g} seconds."
             )
-        elif self._early_size - self._waited_for < _SLOWEST * self._timeouts.block:
+        elif self._early_size - self._waited_for < SLOWEST * self._timeouts.block:
             self._problem = self._too_slow()
         else:
             self._waited_for = self._early_size
@@ -349,13 +347,13 @@ class Connection:
             self._pass_on(data)
             self._waited_for += len(data)
         if self._waited >= self._timeouts.block:
-            if self._waited_for < _SLOWEST * self._waited:
+            if self._waited_for < SLOWEST * self._waited:
                 raise self._too_slow()
             self._waited, self._waited_for = 0.0, 0
 
     def _too_slow(self) -> Problem:
         return Problem(
-            408, f"The body came more slowly than {_SLOWEST >> 10} KiB a second, over {self._timeouts.block:g} seconds."
+            408, f"The body came more slowly than {SLOWEST >> 10} KiB a second, over {self._timeouts.block:g} seconds."
         )
 
     def _respond(self, environ: dict[str, Any]) -> None:
@@ -437,8 +435,8 @@ class Connection:
         self._write(answer.head)
         if not answer.bodyless and length:
             try:
-                with self._blocking(self._timeouts.block):
-                    sent = self.socket.sendfile(file.file, file.file.tell(), length)
+                with self._blocking(self._timeouts.block / 2):
+                    sent = send_file(self.socket, file.file, length)
             except OSError as error:
                 raise ConnectionLost(error) from error
             answer.count(sent)
@@ -486,11 +484,8 @@ class Connection:
             except BlockingIOError:
                 sent = 0
             if sent < len(data):
-                view = memoryview(data)
-                # sendall counts its timeout over the whole; a slow caller shall have it for each block.
-                with self._blocking(self._timeouts.block):
-                    for start in range(sent, len(view), BLOCK):
-                        self.socket.sendall(view[start : start + BLOCK])
+                with self._blocking(self._timeouts.block / 2):
+                    send_all(self.socket, memoryview(data)[sent:])
         except OSError as error:
             raise ConnectionLost(error) from error
 

@@ -23,8 +23,8 @@ class ThreadServer:
     :param threads: requests answered at once, not counting those that wait for their callers. More wait their turn.
     :param head_seconds: how long a caller may take to send a request's line and headers.
     :param idle_seconds: how long a connection may stay open between two requests.
-    :param block_seconds: over which a body must come at 1 KiB a second at least; and how long a caller may take to
-        take the next 256 KiB of an answer.
+    :param block_seconds: over which a body must come, and an answer be taken, at 1 KiB a second at least. Where the
+        system does not tell how much was taken, it is what the system could pass on that counts.
     :param grace_seconds: how long requests in flight may take after the server was told to stop.
     :raises ValueError: if one of them is not above 0.
     """

@@ -12,7 +12,7 @@ class Timeouts(NamedTuple):
 
     :param head: to send a request's line and headers.
     :param idle: between two requests of one connection.
-    :param block: over which a body must come at 1 KiB a second at least; and to take the next block of an answer.
+    :param block: over which a body must come, and an answer be taken, at 1 KiB a second at least.
     """
 
     head: float
