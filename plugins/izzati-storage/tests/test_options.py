@@ -37,7 +37,7 @@ def test_without_a_url_uploads_are_left_to_the_next_plugin(serve, bucket):
         return type(data[0].sink).__module__
 
     answer = serve(callback, plugins=[Store(options=bucket.options)]).request(b"x", RAW)
-    assert answer.json == "izzati.builtin.spool"
+    assert answer.json == "izzati.builtin.sinks"
     assert bucket.kept() == []
 
 
