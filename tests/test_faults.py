@@ -227,6 +227,7 @@ def test_what_comes_while_the_program_stands_still_is_in_time(start, part):
     program = start(echo(server={"head_seconds": 0.2, "block_seconds": 0.2}))
     with connect(program) as sock:
         sock.sendall(part)
+        assert answered(program.port)  # and so that part has been taken
         program.process.send_signal(signal.SIGSTOP)
         time.sleep(0.5)  # what the program may take for its caller's
         sock.sendall(post(b"abc", "image/png").removeprefix(part))

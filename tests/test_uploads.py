@@ -23,6 +23,7 @@ from werkzeug.test import Client
 from izzati import Backend, Content, Reply, Sink, UnknownScheme, hookimpl, safe_filename
 from izzati.builtin import sinks
 from izzati.builtin.spool import Spool
+from izzati.builtin.temporary import DiskFile
 
 PNG = {"Content-Type": "image/png"}
 LARGE = bytes(range(256)) * 12_000  # about 3 MB: more than stays in memory
@@ -222,6 +223,18 @@ def test_small_uploads_stay_in_memory_and_large_ones_go_to_disk(serve, spool):
     form = {"Content-Type": "multipart/form-data; boundary=b"}
     part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"x" * 60_000 + b"\r\n"
     assert served.request(part * 3 + b"--b--\r\n", form).json == [False, True, True]
+    tiny, large = (part.replace(b"x" * 60_000, b"x" * size) for size in (1_000, 300_000))
+    assert served.request(large + part + b"--b--\r\n", form).json == [True, False]  # the memory is given back
+    # What would be as quick to copy takes no file of its own from what would not.
+    tinies = tiny.replace(b"x" * 1_000, b"x" * 100_000) + tiny * 6
+    assert served.request(tinies + large + b"--b--\r\n", form).json == [False] * 7 + [True]
+
+
+def before_the_beginning(file):
+    try:
+        file.seek(-1)
+    except (ValueError, OSError):
+        return "nothing is there"
 
 
 def test_an_upload_reads_like_a_binary_file(serve, spool, monkeypatch):
@@ -235,6 +248,7 @@ def test_an_upload_reads_like_a_binary_file(serve, spool, monkeypatch):
             file.seek(0),
             file.read().decode(),
             file.seek(-1, os.SEEK_END),
+            before_the_beginning(file),
             file.read1().decode(),
             bytearray(4) and file.readinto(bytearray(4)),
             [file.readable(), file.seekable(), file.writable(), file.closed],
@@ -253,7 +267,7 @@ def test_an_upload_reads_like_a_binary_file(serve, spool, monkeypatch):
         monkeypatch.setattr(sinks, "_SMALL", 0)
         answer = serve(callback, options={"spool": {"folder": spool, "memory": memory}}).request(b"ab\ncd\nef", PNG)
         assert answer.json == [
-            *["ab", 2, "\n", ["cd\n", "ef"], 0, "ab\ncd\nef", 7, "f", 0],
+            *["ab", 2, "\n", ["cd\n", "ef"], 0, "ab\ncd\nef", 7, "nothing is there", "f", 0],
             [True, True, False, False],
             [8, "", "", "image/png"],
             "I/O operation on closed file.",
@@ -315,6 +329,25 @@ def test_of_many_large_uploads_each_can_be_saved_and_sent_back(serve, tmp_path, 
         assert served.request(body + b"--b--\r\n", form, path=f"/?which={which}").body == photo
         assert [(tmp_path / str(number)).read_bytes() for number in range(7)] == photos
     assert within(SECONDS, lambda: list(spool.iterdir()) == [])
+
+
+def test_uploads_that_share_a_file_can_be_read_at_the_same_time(serve):
+    def callback(text, data):
+        def read(file):
+            return b"".join(iter(lambda: file.read(9_000), b"")) == file.filename.encode() * 300_000
+
+        with ThreadPoolExecutor() as threads:
+            return list(threads.map(read, data))
+
+    body = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="f"; filename="%d"\r\n\r\n' % number
+        + b"%d" % number * 300_000
+        + b"\r\n"
+        for number in range(10)
+    )
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    served = serve(callback, options={"spool": {"memory": 0}})
+    assert served.request(body + b"--b--\r\n", form).json == [True] * 10
 
 
 def test_an_upload_ends_with_its_request(serve):
@@ -481,10 +514,13 @@ def test_want_of_descriptors_is_a_503_and_leaves_nothing(serve, spool, kind_of_f
             raise OSError(errno.EMFILE, "Too many open files")
         return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(os, "open", none_left)
-    served = serve(lambda text, data: {}, options={"spool": {"folder": spool, "memory": 1}})
+    served = serve(lambda text, data: len(data[0].read()), options={"spool": {"folder": spool, "memory": 1}})
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", none_left)
+        assert served.request(LARGE, PNG).status == 503
+    monkeypatch.setattr(DiskFile, "open", lambda self: none_left(spool))  # when it is read
     assert served.request(LARGE, PNG).status == 503
-    assert list(spool.iterdir()) == []
+    assert within(SECONDS, lambda: list(spool.iterdir()) == [])
 
 
 @linux

@@ -21,10 +21,6 @@ class SharedFile:
         self._parts = 0
         self._lock = threading.Lock()
 
-    @property
-    def closed(self) -> bool:
-        return self._disk.stream.closed
-
     def part(self) -> Part:
         """A new one, empty yet."""
         self._parts += 1

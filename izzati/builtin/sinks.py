@@ -18,7 +18,7 @@ _OWN = 4
 """How many uploads of a request get a file of their own, which :meth:`SpoolSink.link` only has to name."""
 
 _SMALL = 16 * 1024
-"""Bytes that are copied as fast as a file is named: uploads that begin with less share a file from the first on."""
+"""Bytes that are copied as fast as a file is named. An upload that has no more when it is to leave memory gets none."""
 
 
 class Room:
@@ -40,7 +40,7 @@ class Room:
             file = DiskFile.new(self._folder)
             self._own -= 1
             return file
-        if self._shared is None or self._shared.closed:
+        if self._shared is None:
             self._shared = SharedFile(self._folder)
         return self._shared.part()
 

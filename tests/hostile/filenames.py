@@ -111,7 +111,7 @@ def extended() -> Iterator[Case]:
             "plain.txt",
             "../../etc/passwd",
         ),
-        ("that is empty", f"{plain}; filename*=UTF-8''", "plain.txt", ""),
+        ("that is empty", f"{plain}; filename*=UTF-8''", "plain.txt"),
         ("that is a folder", f"{plain}; filename*=UTF-8''%2e%2e", "", "..", "plain.txt"),
         ("with a NUL", f"{plain}; filename*=UTF-8''a%00b", "a\x00b", "plain.txt"),
         ("with CR and LF", f"{plain}; filename*=UTF-8''a%0D%0Ab", "a\r\nb", "plain.txt"),

@@ -110,6 +110,13 @@ def chunks() -> Iterator[Case]:
         ("trailers of 100,000 bytes", b"3\r\nabc\r\n0\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"),
     ):
         yield case(f"a chunk with {name}", chunked(body), ABC, 200, 400, 431)
+    for count, size in ((1000, 1), (1001, 16), (1001, 15)):
+        many = Sent(files=(("", "", b"x" * count * size),))
+        status = (400,) if size == 15 else ()
+        body = (b"%x\r\n" % size + b"x" * size + b"\r\n") * count + end
+        yield case(
+            f"{count} chunks of {size} bytes", chunked(body), many, *status, says="1,000 chunks" if status else ""
+        )
     whole = b"3\r\nabc\r\n" + end
     for size in range(len(whole)):
         yield case(f"chunks cut after byte {size}", chunked(whole[:size]), None, 400, then_close=True)
@@ -196,6 +203,7 @@ def heads() -> Iterator[Case]:
     for name, start in (
         ("1 MB of headers", b"POST / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 1_000_000 + b"\r\n" + ok),
         ("a header of 70,000 bytes", b"POST / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000 + b"\r\n" + ok),
+        ("a method of 70,000 bytes", b"P" * 70_000 + b" / HTTP/1.1\r\nHost: localhost\r\n" + ok),
         ("50,000 headers", b"POST / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 50_000 + ok),
         ("a target of 1 MB", b"POST /?" + b"x" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n" + ok),
     ):
