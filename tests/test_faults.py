@@ -221,6 +221,12 @@ def test_what_comes_at_the_very_moment_when_its_time_is_over_is_answered_once(st
     assert "Traceback" not in program.new_log()
 
 
+def waits_for_callers(program):
+    """True if a thread does, as far as the system tells."""
+    threads = Path(f"/proc/{program.process.pid}/task").iterdir()
+    return any((thread / "wchan").read_text() in ("ep_poll", "0") for thread in threads)
+
+
 @pytest.mark.parametrize("part", [post(b"abc", "image/png")[:30], post(b"abc", "image/png")[:-1]], ids=["head", "body"])
 def test_what_comes_while_the_program_stands_still_is_in_time(start, part):
     """Its container is frozen, or a callback lets no other thread have its turn."""
@@ -228,6 +234,7 @@ def test_what_comes_while_the_program_stands_still_is_in_time(start, part):
     with connect(program) as sock:
         sock.sendall(part)
         assert answered(program.port)  # and so that part has been taken
+        assert within(SECONDS, lambda: waits_for_callers(program))
         program.process.send_signal(signal.SIGSTOP)
         time.sleep(0.5)  # what the program may take for its caller's
         sock.sendall(post(b"abc", "image/png").removeprefix(part))
