@@ -165,8 +165,12 @@ class Request:
         :param location: a path, or a URL whose scheme an installed plugin opens; never from the request.
         :raises UnknownScheme: if no plugin opens it.
         :raises OSError: if it cannot be opened.
+        :raises Problem: 503 if the program has no more files to open.
         """
-        file: StoredFile | None = self._hooks.izzati_open(location)
+        try:
+            file: StoredFile | None = self._hooks.izzati_open(location)
+        except OSError as error:
+            raise_no_room(error)
         if file is None:
             raise UnknownScheme(f"no installed plugin opens {location!r}")
         return file

@@ -116,6 +116,16 @@ class UploadedFile(io.BufferedIOBase):
         self._require_request()
         return self._save(self, os.fspath(location))
 
+    def reader(self) -> IO[bytes]:
+        """Another reader of the same file, at its beginning; to be closed by whoever asks.
+
+        :raises Problem: 503 if no file can be opened.
+        """
+        try:
+            return self.sink.open()
+        except OSError as error:
+            raise_no_room(error)
+
     def read(self, size: int | None = -1, /) -> bytes:
         return self._open().read(-1 if size is None else size)
 
@@ -161,10 +171,7 @@ class UploadedFile(io.BufferedIOBase):
         if self.closed:
             raise ValueError("I/O operation on closed file.")
         if self._reader is None:
-            try:
-                self._reader = self.sink.open()
-            except OSError as error:
-                raise_no_room(error)
+            self._reader = self.reader()
         return self._reader
 
     def _require_request(self) -> None:

@@ -221,22 +221,29 @@ def test_what_comes_at_the_very_moment_when_its_time_is_over_is_answered_once(st
     assert "Traceback" not in program.new_log()
 
 
-def waits_for_callers(program):
-    """True if a thread does, as far as the system tells."""
+def turns(program):
+    """How often its threads have had a turn."""
     threads = Path(f"/proc/{program.process.pid}/task").iterdir()
-    return any((thread / "wchan").read_text() in ("ep_poll", "0") for thread in threads)
+    return [re.findall(r"ctxt_switches:\s+(\d+)", (thread / "status").read_text()) for thread in threads]
+
+
+def rests(program):
+    """True if no thread has a turn while this looks: all wait for something to come."""
+    before = turns(program)
+    time.sleep(0.02)  # twice as long as any thread waits in vain
+    return turns(program) == before
 
 
 @pytest.mark.parametrize("part", [post(b"abc", "image/png")[:30], post(b"abc", "image/png")[:-1]], ids=["head", "body"])
 def test_what_comes_while_the_program_stands_still_is_in_time(start, part):
     """Its container is frozen, or a callback lets no other thread have its turn."""
-    program = start(echo(server={"head_seconds": 0.2, "block_seconds": 0.2}))
+    program = start(echo(server={"head_seconds": 1, "block_seconds": 1}))
     with connect(program) as sock:
         sock.sendall(part)
         assert answered(program.port)  # and so that part has been taken
-        assert within(SECONDS, lambda: waits_for_callers(program))
+        assert within(SECONDS, lambda: rests(program))
         program.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.5)  # what the program may take for its caller's
+        time.sleep(1.1)  # what the program may take for its caller's
         sock.sendall(post(b"abc", "image/png").removeprefix(part))
         program.process.send_signal(signal.SIGCONT)
         assert read_answer(sock).status == 200

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
-from izzati import Backend, Content, Reply, Sink, UnknownScheme, hookimpl, safe_filename
+from izzati import Backend, Content, Reply, Sink, Storage, UnknownScheme, file_return, hookimpl, safe_filename
 from izzati.builtin import sinks
 from izzati.builtin.spool import Spool
 from izzati.builtin.temporary import DiskFile
@@ -514,13 +514,38 @@ def test_want_of_descriptors_is_a_503_and_leaves_nothing(serve, spool, kind_of_f
             raise OSError(errno.EMFILE, "Too many open files")
         return real(path, *args, **kwargs)
 
-    served = serve(lambda text, data: len(data[0].read()), options={"spool": {"folder": spool, "memory": 1}})
+    served = serve(
+        lambda text, data: data[0] if text else len(data[0].read()), options={"spool": {"folder": spool, "memory": 1}}
+    )
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", none_left)
         assert served.request(LARGE, PNG).status == 503
-    monkeypatch.setattr(DiskFile, "open", lambda self: none_left(spool))  # when it is read
+    monkeypatch.setattr(DiskFile, "open", lambda self: none_left(spool))  # when it is read, or sent back
     assert served.request(LARGE, PNG).status == 503
+    assert served.request(LARGE, PNG, path="/?back=1").status == 503
     assert within(SECONDS, lambda: list(spool.iterdir()) == [])
+
+
+def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_a_503(serve, tmp_path):
+    class Used(Storage):
+        schemes = ("used",)
+
+        def open(self, location):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    served = serve(lambda text, data: file_return("used://up"), plugins=[Used()])
+    answer = served.request()
+    assert answer.status == 503
+    assert "as many files open as it may" in answer.json["detail"]
+
+
+@linux
+def test_what_is_no_file_is_not_replaced(serve, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    served = serve(lambda text, data: data[0].save(tmp_path / "pipe"))
+    assert served.request(b"x", PNG).status == 500
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
 
 
 @linux

@@ -75,7 +75,7 @@ def _file_response(reply: FileReply, request: Request) -> Response:
 def _opened(source: str | bytes | IO[bytes] | io.BufferedIOBase, request: Request) -> StoredFile:
     if isinstance(source, UploadedFile):
         # From its beginning, wherever the callback has read to.
-        return StoredFile(source.sink.open(), source.filename, source.size)
+        return StoredFile(source.reader(), source.filename, source.size)
     file = request.open(source) if isinstance(source, str) else _measured(source)
     # The answer holds a file of its own. Without uploads to wait for, the server may send it by sendfile.
     request.release()

@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from importlib import import_module
@@ -59,6 +60,10 @@ class Spool(Storage):
         is_folder = os.path.isdir(target)
         if not is_folder and location.endswith(("/", os.sep)):
             raise FileNotFoundError(errno.ENOENT, "the folder to save in does not exist", location)
+        if not is_folder and _is_special(target):
+            raise FileExistsError(
+                errno.EEXIST, "a device, pipe or socket is not replaced; choose another name", location
+            )
         # It gets its name in one step, so that nobody ever sees half of it. A link there is replaced.
         beside = os.path.join(target if is_folder else os.path.dirname(target), f".{os.urandom(8).hex()}.part")
         try:
@@ -80,6 +85,14 @@ def _path(location: str) -> str:
         path: str = import_module("urllib.request").url2pathname(urlsplit(location).path)
         return path
     return location
+
+
+def _is_special(path: str) -> bool:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode))
 
 
 def _move_into(folder: str, name: str, source: str) -> str:
