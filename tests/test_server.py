@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from izzati import Backend, Listen, PluginError, Problem, Reply, file_return, hookimpl
-from izzati.builtin import http11
+from izzati.builtin import drain
 from izzati.builtin.server import ThreadServer
 from izzati.discovery import DEFAULTS
 from izzati.testing import read_answer
@@ -844,7 +844,7 @@ def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):
 
 def test_a_caller_whose_upload_has_arrived_does_not_hold_up_the_end(serve, monkeypatch):
     """It keeps its connection open, although there is nothing more for it to send."""
-    monkeypatch.setattr(http11, "DRAIN_SECONDS", 60)
+    monkeypatch.setattr(drain, "_SECONDS", 60)
     entered, leave = threading.Event(), threading.Event()
 
     def callback(text, data):

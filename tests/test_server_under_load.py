@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import selectors
@@ -98,6 +99,27 @@ def test_a_thousand_callers_at_once_are_all_answered(program):
         for sock in callers:
             sock.sendall(EMPTY)
         assert [read_answer(sock).status for sock in callers] == [200] * MANY
+    finally:
+        for sock in callers:
+            sock.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+@pytest.mark.parametrize(
+    ("refused", "status"),
+    [
+        (b"no HTTP\r\n\r\n", 400),
+        (b"POST /no HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" + bytes(1000), 404),
+    ],
+)
+def test_callers_that_stay_when_they_have_been_refused_take_no_thread_each(program, refused, status):
+    callers = [connect(program) for _ in range(300)]
+    try:
+        for sock in callers:
+            sock.sendall(refused)
+        assert [read_answer(sock).status for sock in callers] == [status] * 300
+        assert len(os.listdir(f"/proc/{program.pid}/task")) < 100
+        assert ask(program) == 200
     finally:
         for sock in callers:
             sock.close()

@@ -20,6 +20,7 @@ import h11
 from izzati import BLOCK, Problem
 from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
+from izzati.builtin.drain import Drain
 from izzati.builtin.environ import check_lines, length_of_body, request_environ
 from izzati.builtin.pace import SLOWEST, send_all, send_file
 from izzati.builtin.streams import BodyStream, FileWrapper
@@ -34,10 +35,6 @@ log = logging.getLogger("izzati.server")
 
 HEAD = 64 * 1024
 """Bytes that a request's line and headers may have together."""
-
-DRAIN_BYTES = 64 << 20
-DRAIN_SECONDS = 5.0
-"""How far a refused body is read on, so that its sender gets to see the answer and not a reset."""
 
 EARLY = 64 * 1024
 """Bytes of a body that are taken before the application is called; a longer one it must ask for."""
@@ -117,6 +114,8 @@ class Connection:
         self._server = server
         #: True until the first answer
         self.fresh = True
+        #: behind the last answer
+        self._drain: Drain | None = None
         self._begin()
         self.deadline = time.monotonic() + timeouts.head
 
@@ -143,6 +142,8 @@ class Connection:
     def receive(self) -> Progress:
         """Take what has arrived, without waiting."""
         try:
+            if self._drain is not None:
+                return Progress.WAITING if self._drain.receive() else Progress.GONE
             return self._take(self.socket.recv(EARLY))
         except BlockingIOError:
             return Progress.WAITING
@@ -155,6 +156,8 @@ class Connection:
 
     def expire(self) -> Progress:
         """The deadline has passed."""
+        if self._drain is not None:
+            return Progress.GONE
         if self._request is None:
             if self.idle:
                 return Progress.GONE
@@ -173,7 +176,7 @@ class Connection:
         """The server takes no further requests; one that has begun is answered still, or refused."""
         if self.idle:
             return Progress.GONE
-        if self._request is None:
+        if self._drain is None and self._request is None:
             self._problem = Problem(503, "The server ends before this request has arrived. Send it again.")
         return Progress.READY
 
@@ -183,7 +186,7 @@ class Connection:
         :returns: how far the next request has arrived.
         """
         try:
-            while self._answer_one() and not self._server.stopping:
+            while self._drain is None and self._answer_one() and not self._server.stopping:
                 self.fresh = False
                 following, _ = self._http.trailing_data
                 self._begin()
@@ -192,6 +195,11 @@ class Connection:
                     progress = self._linger()
                 if progress is not Progress.READY or not self._server.lingers:
                     return progress
+            if self._drain is not None:
+                if not self._server.stopping:
+                    return Progress.WAITING
+                with self._server.waiting():
+                    self._drain.wait()
         except (ConnectionLost, OSError) as error:
             log.debug("connection lost: %s", error)
         except Exception:
@@ -289,7 +297,8 @@ class Connection:
             self._respond(environ)
         goes_on = self._answer is not None and not self._answer.closes
         if self._http.their_state in _UNREAD or (not goes_on and self._http.trailing_data[0]):
-            self._drain()
+            self._drain = Drain(self.socket)
+            self.deadline = self._drain.deadline
         return goes_on
 
     def _body(self) -> IO[bytes]:
@@ -462,18 +471,6 @@ class Connection:
         except Problem:
             return False
         return self._http.their_state not in _UNREAD
-
-    def _drain(self) -> None:
-        _quietly(self.socket.shutdown, socket.SHUT_WR)
-        left = DRAIN_BYTES
-        deadline = time.monotonic() + DRAIN_SECONDS
-        with self._blocking(DRAIN_SECONDS):
-            while left > 0 and (seconds := deadline - time.monotonic()) > 0:
-                self.socket.settimeout(seconds)
-                received = len(self.socket.recv(BLOCK))
-                if not received:
-                    break
-                left -= received
 
     def _write(self, data: bytes) -> None:
         if not data:
