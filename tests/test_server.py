@@ -842,6 +842,16 @@ def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):
     assert "was cut off" in caplog.text
 
 
+def test_who_has_been_refused_and_stays_holds_up_the_end_for_the_grace_only(serve):
+    served = serve(lambda text, data: {}, options={"server": {"grace_seconds": 0.1}})
+    with served.connect() as sock:
+        sock.sendall(b"no HTTP\r\n\r\n")
+        assert read_answer(sock).status == 400
+        begun = time.monotonic()
+        served.stop()
+        assert time.monotonic() - begun < 4  # less than what is still on its way may take otherwise
+
+
 def test_a_caller_whose_upload_has_arrived_does_not_hold_up_the_end(serve, monkeypatch):
     """It keeps its connection open, although there is nothing more for it to send."""
     monkeypatch.setattr(drain, "_SECONDS", 60)

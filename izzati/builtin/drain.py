@@ -38,13 +38,3 @@ class Drain:
         received = len(self._socket.recv(BLOCK))
         self._left -= received
         return received > 0 and self._left > 0
-
-    def wait(self) -> None:
-        """Read until it is over.
-
-        :raises OSError: if the caller has reset the connection, or took too long.
-        """
-        while (seconds := self.deadline - time.monotonic()) > 0:
-            self._socket.settimeout(seconds)
-            if not self.receive():
-                break

@@ -123,6 +123,10 @@ def _split_target(target: str, method: str) -> tuple[str, str, str | None]:
     """
     if target == "*" and method == "OPTIONS":
         return "/", "", None
+    if "#" in target:
+        raise Problem(
+            400, "The request's target has a fragment, which is the caller's own. Leave out what begins with #."
+        )
     before, _, query = target.partition("?")
     if before.startswith("/"):
         return before, query, None

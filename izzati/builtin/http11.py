@@ -124,6 +124,7 @@ class Connection:
         # A new one for each, since h11 answers as well, or else does not know that the answer is over.
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
         self._request: h11.Request | None = None
+        self._for_head = False
         #: of a body in chunks
         self._frames: ChunkFrames | None = None
         self._problem: Problem | None = None
@@ -176,7 +177,9 @@ class Connection:
         """The server takes no further requests; one that has begun is answered still, or refused."""
         if self.idle:
             return Progress.GONE
-        if self._drain is None and self._request is None:
+        if self._drain is not None:
+            return Progress.WAITING
+        if self._request is None:
             self._problem = Problem(503, "The server ends before this request has arrived. Send it again.")
         return Progress.READY
 
@@ -186,7 +189,7 @@ class Connection:
         :returns: how far the next request has arrived.
         """
         try:
-            while self._drain is None and self._answer_one() and not self._server.stopping:
+            while self._answer_one() and not self._server.stopping:
                 self.fresh = False
                 following, _ = self._http.trailing_data
                 self._begin()
@@ -196,10 +199,7 @@ class Connection:
                 if progress is not Progress.READY or not self._server.lingers:
                     return progress
             if self._drain is not None:
-                if not self._server.stopping:
-                    return Progress.WAITING
-                with self._server.waiting():
-                    self._drain.wait()
+                return Progress.WAITING
         except (ConnectionLost, OSError) as error:
             log.debug("connection lost: %s", error)
         except Exception:
@@ -235,6 +235,7 @@ class Connection:
     def _take_head(self) -> Progress | None:
         """None if the first of the body is to be taken, too, before the request is answered."""
         arrived, _ = self._http.trailing_data
+        self._for_head = arrived.startswith(b"HEAD ")  # known by whoever refuses what is no request otherwise
         event = self._next_event()
         if event is h11.NEED_DATA:
             return Progress.WAITING
@@ -427,7 +428,7 @@ class Connection:
             status,
             headers,
             length,
-            for_head=request is not None and request.method == b"HEAD",
+            for_head=self._for_head,
             chunks=request is None or request.http_version != b"1.0",
             close=not self._body_is_over() or self._http.their_state is not h11.DONE or self._server.stopping,
         )

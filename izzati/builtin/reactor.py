@@ -90,6 +90,8 @@ class Reactor:
         self._current: Connection | None = None
         self._since = 0.0
         self._wary_until = 0.0
+        #: when the log was told last that descriptors are used up
+        self._told = -math.inf
         self._watching = False
 
     @property
@@ -265,7 +267,9 @@ class Reactor:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
-                    log.error("no file descriptor is left for another connection")
+                    if time.monotonic() > self._told + 1:
+                        self._told = time.monotonic()
+                        log.error("no file descriptor is left for another connection")
                     self._hang_up_one()
                     time.sleep(_MOMENT)
                 return
@@ -367,20 +371,22 @@ class Reactor:
             self._selector.unregister(listener)
             listener.close()
         self._hand_over_ready()
-        for connection in tuple(self._watched.values()):
-            self._advance(connection, connection.end())
-        self._hand_over_ready()
-        while self._answered and (left := deadline - time.monotonic()) > 0:
-            self._selector.select(min(0.05, left))
-            _hear(self._wakened)
-            while self._returned:
-                self._give_back(self._returned.popleft()[0], Progress.GONE)
-            self._pool.tend()
+        self._end_connections()
+        while (self._answered or self._watched) and (left := deadline - time.monotonic()) > 0:
+            self._select(min(0.05, left))
+            self._end_connections()
         if self._answered:
             log.error("a request was still under way after %g seconds, and was cut off", self._grace)
         for connection in tuple(self._answered.values()):
             connection.cut()
+        for connection in tuple(self._watched.values()):
+            self._close(connection)
         self._pool.close(deadline)
+
+    def _end_connections(self) -> None:
+        for connection in tuple(self._watched.values()):
+            self._advance(connection, connection.end())
+        self._hand_over_ready()
 
     @property
     def stopping(self) -> bool:

@@ -114,9 +114,8 @@ def chunks() -> Iterator[Case]:
         many = Sent(files=(("", "", b"x" * count * size),))
         status = (400,) if size == 15 else ()
         body = (b"%x\r\n" % size + b"x" * size + b"\r\n") * count + end
-        yield case(
-            f"{count} chunks of {size} bytes", chunked(body), many, *status, says="1,000 chunks" if status else ""
-        )
+        says = "1,000 chunks" if status else ""
+        yield case(f"{count} chunks of {size} bytes", chunked(body), many, *status, says=says, lenient=True)
     whole = b"3\r\nabc\r\n" + end
     for size in range(len(whole)):
         yield case(f"chunks cut after byte {size}", chunked(whole[:size]), None, 400, then_close=True)
@@ -208,6 +207,7 @@ def heads() -> Iterator[Case]:
         ("a target of 1 MB", b"POST /?" + b"x" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n" + ok),
     ):
         yield case(name, start, Sent({"a": 1}), 431, also=(Sent({"a": 1, "x" * 1_000_000: ""}),), says="64 KiB")
+    yield case("HEAD of nobody", b"HEAD / HTTP/1.1\r\n\r\n", None, 400, method="HEAD")
     before = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
     for name, line in (
         ("a header that goes on in the next line", b"X: a\r\n b\r\n"),

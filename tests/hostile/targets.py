@@ -44,6 +44,7 @@ def targets() -> Iterator[Case]:
         "/\\evil.example",
         "//evil.example/",
         "/;a=b",
+        "/#a",
         "/\x7f",
         "/é",
         "evil.example:443",
@@ -58,7 +59,7 @@ def targets() -> Iterator[Case]:
         "/a\x00b",
     ):
         yield case(f"the target {target[:40]!r}", post(BODY, JSON, target=target), None, 400, 403, 404, 414)
-    for target in ("http://", "http://localhost:port/", "http://evil.example/", "http://user@localhost/", "/#a"):
+    for target in ("http://", "http://localhost:port/", "http://evil.example/", "http://user@localhost/"):
         yield case(f"the target {target}", post(BODY, JSON, target=target), ONE, 200, 400, 403, 404, also=AS_FILE)
 
 

@@ -13,7 +13,7 @@ HTTP_2 = "Whoever begins with HTTP/2 is not answered."
 NO_HOST = "A request without a `Host`, and one whose `Host` is not ASCII, is answered."
 TWO_TYPES = "Of two headers `Content-Type` one counts."
 TRAILER = "A LF alone may end the last chunk or its trailer; whether a request behind it is answered depends on that."
-NO_PATH = "A target that is neither a path nor a URL of this server is taken for a path."
+NO_PATH = "A target that is neither a path nor a URL of this server is taken for a path, and a fragment is left out."
 
 DOES_OTHERWISE = {
     "framing: HTTP/2": HTTP_2,
@@ -26,6 +26,7 @@ DOES_OTHERWISE = {
     "targets: the target 'ftp://localhost/'": NO_PATH,
     "targets: the target 'javascript:alert(1)'": NO_PATH,
     "targets: the target 'index.html'": NO_PATH,
+    "targets: the target '/#a'": NO_PATH,
 }
 REASONS = {EMPTY, *DOES_OTHERWISE.values()}
 
