@@ -7,10 +7,11 @@ from urllib.parse import unquote
 
 __all__ = ["parse_disposition"]
 
-# A quoted value ends at a quote that ends the parameter, else with the header, so that nothing is scanned twice.
-_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|\\$|"(?!\s*(?:;|$)))*)(?P<closing>"|$)'
+# A quoted value ends at a quote that ends the parameter, else with the header, and a token has the blanks behind it: so
+# nothing is scanned twice, of which a caller may send 64 KiB.
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.|\\$|"(?!\s*(?:;|$)))*)(?P<closing>"|$)\s*'
 _PARAMETER = re.compile(
-    rf"\s*(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:{_QUOTED}|(?P<token>[^\";]*))\s*(?:;|$)", re.DOTALL
+    rf"\s*(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:{_QUOTED}|(?P<token>(?:[^\s\";][^\";]*)?))(?:;|$)", re.DOTALL
 )
 _BLANK = re.compile(r"\s*(?:;|$)")
 _INNER_QUOTE = re.compile(r'(?<!\\)"')

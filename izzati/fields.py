@@ -22,7 +22,7 @@ def parse_fields(text: str, limits: Limits, what: str, charset: str = "utf-8") -
     :param charset: that of the bytes that percent-escapes stand for.
     :raises Problem: 413 beyond ``Limits.parts``; 400 if escapes do not give UTF-8.
     """
-    if text.count("&") >= limits.parts:
+    if text.removesuffix("&").count("&") >= limits.parts:
         raise limits.exceeded("parts", f"The number of fields in {what}")
     pairs = [pair.partition("=") for pair in text.replace("+", " ").split("&") if pair]
     try:

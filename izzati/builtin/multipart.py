@@ -20,6 +20,9 @@ _MOST_BLANKS = 100
 _HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:|[ \t]")
 """A name and a colon (RFC 9110 §5.1), or what goes on from the line before."""
 
+_REST = re.compile(rb"-?|(?:--)?[ \t]*")
+"""What may stand behind a boundary, as far as it has come, before the line ends."""
+
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
@@ -75,7 +78,7 @@ class StrictDecoder(MultipartDecoder):
         return lines, data[len(lines) :]
 
     def _is_delimiter(self, line: bytes) -> bool:
-        return line.startswith(self._delimiter) and not line[len(self._delimiter) :].strip(b"- \t")
+        return line.startswith(self._delimiter) and _REST.fullmatch(line, len(self._delimiter)) is not None
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
         # What follows them in the buffer is what Werkzeug took for the blank line.

@@ -167,6 +167,18 @@ def boundaries() -> Iterator[Case]:
     yield form("a form without parts", b"--limit--\r\n", Sent(), lenient=True)
 
 
+def long_lines() -> Iterator[Case]:
+    """What must be looked at once, or a caller with megabytes has a core for minutes."""
+    hyphens = b"x\r\n--limit" + b"-" * 200_000
+    yield form("a file with a line of hyphens", multipart(upload("x", hyphens)), Sent(files=(("file", "x", hyphens),)))
+    yield form("nothing but a line of hyphens", b"--limit" + b"-" * 40_000_000, None, 400, says="before its first")
+    kind = "multipart/form-data; boundary=limit"
+    blanks = f'{kind}{" " * 56_000}"'
+    yield form("a quote behind many blanks", multipart(part('; name="a"')), None, 400, kind=blanks)
+    blanks = f'; name=a{" " * 15_000}"'
+    yield form("a part with a quote behind many blanks", multipart(*[part(blanks)] * 20), None, 400)
+
+
 def types() -> Iterator[Case]:
     for name, parameters in (("no semicolon behind its type", ' name="a"; filename="x"'), ("no type", 'name="a"')):
         body = multipart(part(parameters)).replace(b"form-dataname", b"name")
@@ -366,4 +378,4 @@ def edges() -> Iterator[Case]:
             yield form(f"a delimiter {shift:+} bytes from {block:,}", body, sent)
 
 
-CASES = (*of_browsers(), *cut(), *boundaries(), *types(), *parts(), *headers(), *charsets(), *edges())
+CASES = (*of_browsers(), *cut(), *boundaries(), *types(), *long_lines(), *parts(), *headers(), *charsets(), *edges())
