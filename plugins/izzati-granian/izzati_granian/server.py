@@ -11,7 +11,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from socket import socket
+from multiprocessing.connection import wait
+from socket import socket, socketpair
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -25,6 +26,9 @@ from izzati_granian.ports import reserve
 __all__ = ["GranianServer"]
 
 log = logging.getLogger("izzati.granian")
+
+# The signal with which a thread wakes the main one: nobody means anything by it.
+_NUDGE = signal.SIGURG
 
 # Seconds in which a signal is taken notice of at the latest.
 _MOMENT = 0.25
@@ -141,7 +145,12 @@ class GranianServer:
         multiprocessing.set_start_method(start_method, force=True)
         parent = multiprocessing.parent_process()
         assert parent is not None
-        threading.Thread(target=_end_with, args=(parent,), name="izzati granian", daemon=True).start()
+        bell, ringer = socketpair()
+        ringer.setblocking(False)
+        signal.signal(_NUDGE, lambda number, frame: None)
+        signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # a child's signals are not this worker's
+        threading.Thread(target=_attend, args=(parent, bell, ringer), name="izzati granian", daemon=True).start()
         return Application(self._app, several=self._granian.workers > 1, chunked=self._chunked)
 
 
@@ -156,9 +165,20 @@ class _Interrupt(threading.Event):
         return super().wait(timeout)
 
 
-def _end_with(parent: Any) -> None:
-    """Who kills the program means all of it: this worker, which would go on and keep the port, and what it started."""
-    parent.join()
+def _attend(parent: Any, bell: socket, ringer: socket) -> None:
+    """In a worker: end with its parent, and see to it that the main thread takes notice of signals.
+
+    Who kills the program means all of it: this worker, which would go on and keep the port, and what it started. And a
+    signal that comes while the main thread is about to wait does not wake it, so another one does.
+
+    :param bell: where Python writes the number of each signal, by way of ``ringer``.
+    """
+    main = threading.main_thread().ident
+    assert main is not None
+    while parent.sentinel not in wait([parent.sentinel, bell]):
+        if {signal.SIGINT, signal.SIGTERM}.intersection(bell.recv(4096)):
+            time.sleep(_MOMENT)
+            signal.pthread_kill(main, _NUDGE)
     os.killpg(0, signal.SIGKILL)
 
 

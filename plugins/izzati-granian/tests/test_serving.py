@@ -117,6 +117,25 @@ def test_a_worker_that_dies_is_replaced(start):
     assert program.ended() == 0
 
 
+def test_a_signal_of_a_forked_child_does_not_reach_the_worker(start):
+    program = start(
+        "import os, signal\n"
+        "from izzati import Backend\n"
+        "def callback(text, data):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    return os.getpid()\n"
+        "Backend(callback)" + RUN,
+        PYTHONWARNINGS="ignore:This process:DeprecationWarning",
+    )
+    first = program.request().body
+    time.sleep(0.5)  # for what the signal must not do
+    assert program.request().body == first
+
+
 def test_workers_that_cannot_live_end_the_program_with_a_reason(start):
     program = start(
         "import os\n"
