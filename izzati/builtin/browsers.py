@@ -55,7 +55,7 @@ class Browsers:
 
     @hookimpl
     def izzati_admit(self, request: Request) -> Response | None:
-        self._check_host(request.environ.get("HTTP_HOST", ""))
+        self._check_host(request.environ.get("HTTP_HOST"), request.environ.get("SERVER_PROTOCOL"))
         origin = request.environ.get("HTTP_ORIGIN")
         if origin is None:
             return None
@@ -85,9 +85,9 @@ class Browsers:
             return False
         return "*" in self._origins or origin in self._origins or _same(origin, request.environ)
 
-    def _check_host(self, host: str) -> None:
-        # No browser leaves Host out; HTTP/1.0 clients may.
-        if not host:
+    def _check_host(self, host: str | None, protocol: str | None) -> None:
+        # No browser leaves Host out; clients of HTTP/1.0 may, and for some servers it is empty then.
+        if host is None or (not host and protocol != "HTTP/1.1"):
             return
         name = _host_name(host)
         if not name:

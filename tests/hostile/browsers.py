@@ -46,6 +46,7 @@ def origins() -> Iterator[Case]:
         "https://evil.example\x7f",
         "*",
         "x" * 10_000,
+        "",
     ):
         data = post(b'{"a": 1}', JSON, f"Origin: {origin}")
         yield case(f"a page of {origin[:40]!r}", data, None, 403, 400, headers={} if "\x7f" in origin else _CLOSED)
@@ -103,6 +104,7 @@ def hosts() -> Iterator[Case]:
         "localhost, evil.example",
         "é.example",
         "x" * 10_000,
+        "",
     ):
         data = post(b'{"a": 1}', JSON).replace(b"Host: localhost", f"Host: {host}".encode(), 1)
         yield case(f"the host {host[:40]!r}", data, None, 403, 400, 414, 431)

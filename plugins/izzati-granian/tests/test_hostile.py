@@ -10,15 +10,12 @@ from hostile.wire import answered, call
 
 EMPTY = "What is no HTTP is a 400 without a body, and headers that are too long or too many are a 431 without one."
 HTTP_2 = "Whoever begins with HTTP/2 is not answered."
-NO_HOST = "A request without a `Host`, and one whose `Host` is not ASCII, is answered."
 TWO_TYPES = "Of two headers `Content-Type` one counts."
 TRAILER = "A LF alone may end the last chunk or its trailer; whether a request behind it is answered depends on that."
 NO_PATH = "A target that is neither a path nor a URL of this server is taken for a path, and a fragment is left out."
 
 DOES_OTHERWISE = {
     "framing: HTTP/2": HTTP_2,
-    "framing: no host": NO_HOST,
-    "browsers: the host 'é.example'": NO_HOST,
     "framing: two media types": TWO_TYPES,
     "framing: a chunk with a bare LF behind the last": TRAILER,
     "framing: a chunk with a bare LF behind a trailer": TRAILER,
