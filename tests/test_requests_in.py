@@ -524,6 +524,17 @@ def test_a_form_says_its_charset_with_blanks_or_without(recorder):
     assert [text for text, _ in recorder.calls] == [{"a": "ä"}] * 2
 
 
+@pytest.mark.parametrize(("size", "status"), [(16_384, 200), (16_385, 413)])
+def test_a_parts_headers_may_be_as_long_wherever_they_are(size, status):
+    """Also where a block of 80 KiB ends within the blank line behind them."""
+    headers = 'Content-Disposition: form-data; name="a"\r\n' + "X:\r\n" * 3_000
+    headers += "Y:" + "y" * (size - len(headers) - 2)
+    caller = Client(Backend(lambda text, data: text, only=()))
+    for before in (0, 70_000, 100_000, *range(65_440, 65_480)):
+        body, kind = multipart(upload("f", "f", b"x" * before), (headers, b"1"))
+        assert caller.post("/", data=body, headers=kind).status_code == status, before
+
+
 def test_a_multipart_form_says_its_charset_beside_the_boundary_and_a_part_its_own(recorder):
     body, headers = multipart(field("a", b"\xe4"), field("b", "ä".encode(), "Content-Type: text/plain; charset=utf-8"))
     headers["Content-Type"] += "; charset=iso-8859-1"

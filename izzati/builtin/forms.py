@@ -124,7 +124,8 @@ class _Multipart:
             raise Problem(400, f"In the multipart form {error}. Send none.") from error
         for event in self._events():
             self._handle(event)
-        if self._decoder.state is State.PART and len(self._decoder.buffer) > _PART_HEADERS:
+        # Three bytes of the blank line may be there, too.
+        if self._decoder.state is State.PART and len(self._decoder.buffer) > _PART_HEADERS + 3:
             raise self._too_long()
 
     def _too_long(self) -> Problem:
@@ -153,10 +154,9 @@ class _Multipart:
             self._parts += 1
             if self._parts > self._request.limits.parts:
                 raise self._request.limits.exceeded("parts", "The number of fields and files in the form")
-            size = sum(len(name) + len(value) for name, value in event.headers)
-            if size > _PART_HEADERS:
+            if self._decoder.header_size > _PART_HEADERS:
                 raise self._too_long()
-            self._hold(size)
+            self._hold(self._decoder.header_size)
             self._part = _Part(event.headers)
         elif isinstance(event, Data):
             if self._part.is_file:

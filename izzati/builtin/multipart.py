@@ -45,6 +45,8 @@ class StrictDecoder(MultipartDecoder):
         self._padded_re = re.compile(further + rb"(?:--)?[ \t]{%d}" % _MOST_BLANKS)
         self._held = b""
         self._at_line_start = True
+        #: bytes of the last part's headers, without the blank line behind them
+        self.header_size = 0
 
     def receive_data(self, data: bytes | None) -> None:
         """Take the next bytes, None at the end. What may be the beginning of a delimiter waits for the rest of it."""
@@ -81,6 +83,7 @@ class StrictDecoder(MultipartDecoder):
         return line.startswith(self._delimiter) and _REST.fullmatch(line, len(self._delimiter)) is not None
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        self.header_size = len(data)
         # What follows them in the buffer is what Werkzeug took for the blank line.
         if _BARE.search(data) or not self.buffer.startswith(b"\r\n\r\n", len(data)):
             raise ValueError("a part's header has a CR or LF alone")
