@@ -150,7 +150,7 @@ class Plugins:
                 record.state = f"without {implementing}"
             if record.state != "active":
                 return
-            if record.entry is not None and (inspect.isclass(made) or inspect.isfunction(made)):
+            if record.entry is not None and (inspect.isclass(made) or unknown):
                 made = made(**{option.name: option.value for option in record.options})
                 found = self._manager.implementations(made)
                 record.guards = guards(found)

@@ -19,7 +19,7 @@ from izzati.filenames import last_component
 from izzati.limits import Limits
 from izzati.message import NULL, Content, Identity, StoredFile
 from izzati.negotiation import Codecs
-from izzati.uploads import Upload, UploadedFile, Uploads, raise_no_room
+from izzati.uploads import Upload, UploadedFile, Uploads, raise_as_problem
 
 __all__ = ["Call", "Request"]
 
@@ -151,7 +151,7 @@ class Request:
         try:
             sink = self._hooks.izzati_store(upload, self)
         except OSError as error:
-            raise_no_room(error)
+            raise_as_problem(error)
         if sink is None:
             raise RuntimeError("no plugin stores uploads: the built-in spool is blocked, and all others declined")
         upload.sink = sink
@@ -170,7 +170,7 @@ class Request:
         try:
             file: StoredFile | None = self._hooks.izzati_open(location)
         except OSError as error:
-            raise_no_room(error)
+            raise_as_problem(error)
         if file is None:
             raise UnknownScheme(f"no installed plugin opens {location!r}")
         return file

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 
 from izzati.errors import Problem
 
-__all__ = ["Sink", "Upload", "UploadedFile", "Uploads", "raise_no_room"]
+__all__ = ["Sink", "Upload", "UploadedFile", "Uploads", "raise_as_problem"]
 
 log = logging.getLogger("izzati")
 
@@ -78,7 +78,7 @@ class Upload:
         try:
             self.sink.write(data)
         except OSError as error:
-            raise_no_room(error)
+            raise_as_problem(error)
         self.size += len(data)
 
 
@@ -124,7 +124,7 @@ class UploadedFile(io.BufferedIOBase):
         try:
             return self.sink.open()
         except OSError as error:
-            raise_no_room(error)
+            raise_as_problem(error)
 
     def read(self, size: int | None = -1, /) -> bytes:
         return self._open().read(-1 if size is None else size)
@@ -203,7 +203,7 @@ class Uploads:
             for upload in self._uploads:
                 upload.sink.commit()
         except OSError as error:
-            raise_no_room(error)
+            raise_as_problem(error)
         self._files = [UploadedFile(upload, save) for upload in chosen]
         return self._files
 
@@ -229,11 +229,12 @@ class Uploads:
         return bool(self._uploads or self._files)
 
 
-def raise_no_room(error: OSError) -> NoReturn:
+def raise_as_problem(error: OSError) -> NoReturn:
     """Raise a 507 for an error that says so, a 503 for want of descriptors, and any other as it is."""
-    if error.errno not in _NO_ROOM | _NO_DESCRIPTOR:
-        raise error
-    log.error("there is no room for an upload: %s", error)
+    if error.errno in _NO_ROOM:
+        log.error("there is no room for an upload: %s", error)
+        raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
     if error.errno in _NO_DESCRIPTOR:
+        log.error("no more files can be opened: %s", error)
         raise Problem(503, "The server has as many files open as it may. Try again later.") from error
-    raise Problem(507, "There is no room to store the upload. Send less, or try again later.") from error
+    raise error

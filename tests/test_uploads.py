@@ -285,6 +285,9 @@ class Mixed:
         uploads = [request.receive(str(number)) for number in range(1 + max(number for number, _ in writes))]
         for number, text in writes:
             uploads[number].write(text.encode())
+            if "c" in text:  # as a plugin might that looks at uploads while they arrive
+                uploads[number].sink.commit()
+                assert uploads[number].sink.open().read().decode().endswith(text)
         return Content({}, uploads)
 
 
@@ -526,7 +529,7 @@ def test_want_of_descriptors_is_a_503_and_leaves_nothing(serve, spool, kind_of_f
     assert within(SECONDS, lambda: list(spool.iterdir()) == [])
 
 
-def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_a_503(serve, tmp_path):
+def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_a_503(serve, caplog):
     class Used(Storage):
         schemes = ("used",)
 
@@ -537,6 +540,7 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_a_503(serve, tm
     answer = served.request()
     assert answer.status == 503
     assert "as many files open as it may" in answer.json["detail"]
+    assert "no more files can be opened" in caplog.text
 
 
 @linux

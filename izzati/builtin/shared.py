@@ -28,15 +28,18 @@ class SharedFile:
 
     def append(self, data: bytes) -> tuple[int, int]:
         """Write at the end; returns where that begins and ends."""
-        self._disk.write(data)
-        begin, self._end = self._end, self._end + len(data)
-        return begin, self._end
+        with self._lock:
+            if self._disk.stream.tell() != self._end:  # somebody has read meanwhile
+                self._disk.stream.seek(self._end)
+            self._disk.write(data)
+            begin, self._end = self._end, self._end + len(data)
+            return begin, self._end
 
     def flush(self) -> None:
         self._disk.flush()
 
     def read(self, begin: int, size: int) -> bytes:
-        with self._lock:  # a callback may have threads, with an upload each
+        with self._lock:  # threads of a callback may have an upload each
             self._disk.stream.seek(begin)
             return self._disk.stream.read(size)
 

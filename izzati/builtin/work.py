@@ -51,14 +51,13 @@ def start(
     :param start_method: None for what suits, as :class:`~izzati.builtin.processes.Processes` says.
     :raises BackgroundError: if it cannot be sent to a process, or its name is taken by other work.
     """
-    name = getattr(target, "__name__", "background")
     if options.name is None:
-        return _started(target, args, kwargs, options, start_method, name, None)
+        return _started(target, args, kwargs, options, start_method, None)
     claim = names.claim(options.name, target)
     if claim.found is not None:
         return claim.found
     try:
-        process, queue = _started(target, args, kwargs, options, start_method, options.name, claim)
+        process, queue = _started(target, args, kwargs, options, start_method, claim)
     finally:
         claim.close()
     names.remember(options.name, target, process, queue)
@@ -71,10 +70,10 @@ def _started(
     kwargs: dict[str, Any],
     options: BackgroundOptions,
     start_method: str | None,
-    name: str,
     claim: names.Claim | None,
 ) -> tuple[BackgroundProcess, Queue]:
     global _fallen_back_to  # noqa: PLW0603 - a fact about this process
+    name = options.name if options.name is not None else getattr(target, "__name__", "background")
     chosen = start_method or _chosen_method()
     methods = [chosen] if chosen else _default_methods()
     queue = make_queue(options.maxsize, multiprocessing.get_context(methods[-1]))
