@@ -535,6 +535,12 @@ def test_a_parts_headers_may_be_as_long_wherever_they_are(size, status):
         assert caller.post("/", data=body, headers=kind).status_code == status, before
 
 
+def test_an_ampersand_behind_the_last_field_is_no_further_one(serve):
+    served = serve(lambda text, data: text, limits=Limits(parts=2))
+    assert served.request("a=1&b=2&", FORM).json == {"a": "1", "b": "2"}
+    assert served.request("a=1&b=2&c=3", FORM).status == 413
+
+
 def test_a_multipart_form_says_its_charset_beside_the_boundary_and_a_part_its_own(recorder):
     body, headers = multipart(field("a", b"\xe4"), field("b", "ä".encode(), "Content-Type: text/plain; charset=utf-8"))
     headers["Content-Type"] += "; charset=iso-8859-1"

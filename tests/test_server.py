@@ -842,6 +842,40 @@ def test_a_request_still_under_way_after_the_grace_is_cut_off(serve, caplog):
     assert "was cut off" in caplog.text
 
 
+class TestRefused:
+    """Of a body that is refused the rest is read on, so that its caller sees the answer."""
+
+    REFUSED = head("Content-Type: image/png", length=5_000_000, path="/no") + bytes(100_000)
+
+    def refused(self, served):
+        sock = served.connect()
+        sock.sendall(self.REFUSED)
+        assert read_answer(sock).status == 404
+        return sock
+
+    def test_its_caller_sees_that_nothing_follows_and_can_send_the_rest_while_the_server_ends(self, serve, monkeypatch):
+        monkeypatch.setattr(drain, "_SECONDS", 60)
+        served = serve(lambda text, data: {})
+        with self.refused(served) as sock:
+            assert sock.recv(1) == b""
+            served.server.stop()
+            sock.sendall(bytes(4_900_000))
+
+    @pytest.mark.parametrize(("limit", "value"), [("_SECONDS", 0.1), ("_BYTES", 1_000_000)])
+    def test_it_is_read_for_so_long_and_no_longer(self, serve, monkeypatch, limit, value):
+        monkeypatch.setattr(drain, limit, value)
+        with self.refused(serve(lambda text, data: {})) as sock:
+
+            def is_closed():
+                try:
+                    sock.sendall(bytes(100_000 if limit == "_BYTES" else 1))
+                except ConnectionError:
+                    return True
+                return False
+
+            assert within(4, is_closed)
+
+
 def test_who_has_been_refused_and_stays_holds_up_the_end_for_the_grace_only(serve):
     served = serve(lambda text, data: {}, options={"server": {"grace_seconds": 0.1}})
     with served.connect() as sock:

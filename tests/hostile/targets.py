@@ -44,7 +44,7 @@ def targets() -> Iterator[Case]:
         "/\\evil.example",
         "//evil.example/",
         "/;a=b",
-        "/#a",
+        "/?b=1#c",
         "/\x7f",
         "/é",
         "evil.example:443",

@@ -23,7 +23,7 @@ DOES_OTHERWISE = {
     "targets: the target 'ftp://localhost/'": NO_PATH,
     "targets: the target 'javascript:alert(1)'": NO_PATH,
     "targets: the target 'index.html'": NO_PATH,
-    "targets: the target '/#a'": NO_PATH,
+    "targets: the target '/?b=1#c'": NO_PATH,
 }
 REASONS = {EMPTY, *DOES_OTHERWISE.values()}
 
