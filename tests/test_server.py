@@ -859,7 +859,10 @@ class TestRefused:
         with self.refused(served) as sock:
             assert sock.recv(1) == b""
             served.server.stop()
-            sock.sendall(bytes(4_900_000))
+            until_refused(served.port)
+            for _ in range(49):
+                time.sleep(0.005)  # how fast it is sent
+                sock.sendall(bytes(100_000))
 
     @pytest.mark.parametrize(("limit", "value"), [("_SECONDS", 0.1), ("_BYTES", 1_000_000)])
     def test_it_is_read_for_so_long_and_no_longer(self, serve, monkeypatch, limit, value):
