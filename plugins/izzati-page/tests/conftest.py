@@ -86,12 +86,14 @@ def tab(chromium):
 
 @pytest.fixture
 def visit(serve, tab):
-    """``visit(callback, …)`` serves a callback, or a dict of them, with the page, and opens the page."""
+    """``visit(callback, …)`` serves a callback, or a dict of them, with the page, and opens it. By then it has read
+    what the server describes, or asks who calls, or says what is wrong."""
 
     def start(callback, *, path="", plugins=(), options=None, page=None, **properties):
         served = serve(callback, plugins=[page or Page(), *plugins], options=options)
         opened = tab(**properties)
         opened.goto(served.url + path)
+        expect(opened.locator("#desk, #door, #trouble").filter(visible=True)).to_have_count(1)
         opened.served = served
         return opened
 

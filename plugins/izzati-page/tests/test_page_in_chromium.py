@@ -50,6 +50,11 @@ def fill(page, **fields):
         row.get_by_label("Value of the field").fill(value)
 
 
+def places(page):
+    """Where the form and the answer are, at one moment: the page may be scrolling."""
+    return page.evaluate("['call', 'answer'].map((id) => document.getElementById(id).getBoundingClientRect().toJSON())")
+
+
 def write_json(page, source):
     page.get_by_label("JSON", exact=True).check()
     page.fill("#source", source)
@@ -99,16 +104,16 @@ def test_the_page_fits_a_phone_and_has_its_camera(visit, photo):
     assert page.locator("#send").bounding_box()["height"] >= 44
     page.evaluate("document.querySelectorAll('#progress, #cancel').forEach((it) => (it.hidden = false))")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    form, answer = page.locator("#call").bounding_box(), page.locator("#answer").bounding_box()
-    assert form["y"] + form["height"] < answer["y"]
+    form, answer = places(page)
+    assert form["bottom"] < answer["top"]
 
 
 def test_on_a_desktop_the_answer_is_beside_what_is_sent(visit):
     page = visit(echo)
     expect(page.get_by_text("or drop them here")).to_be_visible()
     expect(page.get_by_text("Take a photo")).to_be_hidden()
-    form, answer = page.locator("#call").bounding_box(), page.locator("#answer").bounding_box()
-    assert form["x"] + form["width"] < answer["x"]
+    form, answer = places(page)
+    assert form["right"] < answer["left"]
 
 
 def test_files_are_dropped_pasted_and_removed(visit):
