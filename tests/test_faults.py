@@ -263,6 +263,21 @@ def test_want_of_descriptors_keeps_nobody_from_an_answer_who_is_connected(start)
         assert read_answer(connected).status == 200
 
 
+def test_who_has_sent_no_whole_head_gives_way_where_descriptors_are_used_up(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(server={"head_seconds": 1000}))
+    with ExitStack() as stack:
+        silent = [stack.enter_context(connect(program)) for _ in range(60)]
+        beginning = [stack.enter_context(connect(program)) for _ in range(60)]
+        for sock in beginning:
+            sock.sendall(HALF[:60])
+        assert answered(program.port)  # whose turn comes behind all of them
+        refused = read_answer(beginning[0])
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert "as many connections as it may" in refused.json["detail"]
+        assert silent[0].recv(1) == b""
+
+
 def test_a_form_of_many_files_takes_few_descriptors_and_little_memory(start, tmp_path):
     folder = tmp_path / "spool"
     folder.mkdir()

@@ -14,7 +14,7 @@ import h11
 from izzati import Problem
 from izzati.builtin.streams import FileWrapper
 
-__all__ = ["check_lines", "connection_environ", "length_of_body", "request_environ"]
+__all__ = ["check_following", "check_lines", "connection_environ", "length_of_body", "request_environ"]
 
 
 def connection_environ(sock: socket.socket, address: tuple[Any, ...]) -> dict[str, Any]:
@@ -100,6 +100,20 @@ def length_of_body(request: h11.Request) -> int | None:
             return None
     return length
 
+
+def check_following(request: h11.Request, following: bytes) -> None:
+    """Refuse a request without a body behind which something comes at once that is no other request.
+
+    Programs that write HTTP by hand forget the length, and the callback would be called as if they had sent nothing.
+
+    :raises Problem: 411 (RFC 9110 §15.5.12), unless the request says that it has none.
+    """
+    if not _REQUEST_LINE.match(following) and not any(name == b"content-length" for name, _ in request.headers):
+        raise Problem(411, "A body came, and no header says how long it is. Send Content-Length, in bytes.")
+
+
+_REQUEST_LINE = re.compile(rb"[\r\n]*(?:[A-Z-]+(?:\s|$)|$)")
+"""How another request begins, as far as it has come; methods that are in use are upper case."""
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 """What no value has (RFC 9110 §5.5), and what h11 lets pass."""

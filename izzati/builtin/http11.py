@@ -11,9 +11,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from enum import Enum
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
 
 import h11
 
@@ -21,15 +20,16 @@ from izzati import BLOCK, Problem
 from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
 from izzati.builtin.drain import Drain
-from izzati.builtin.environ import check_lines, length_of_body, request_environ
+from izzati.builtin.environ import check_following, check_lines, length_of_body, request_environ
 from izzati.builtin.pace import SLOWEST, send_all, send_file
+from izzati.builtin.states import Claim, Progress, Waiter
 from izzati.builtin.streams import BodyStream, FileWrapper
 from izzati.builtin.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Connection", "Progress", "Waiter"]
+__all__ = ["Connection"]
 
 log = logging.getLogger("izzati.server")
 
@@ -56,29 +56,6 @@ _UNREAD = (h11.SEND_BODY, h11.ERROR)
 
 class ConnectionLost(Exception):
     """The caller is gone, or takes nothing more."""
-
-
-class Progress(Enum):
-    """How far the next request has arrived."""
-
-    WAITING = "more must arrive"
-    READY = "it can be answered"
-    GONE = "the caller sends nothing more"
-
-
-class Waiter(Protocol):
-    """What a connection needs of the server that it belongs to."""
-
-    @property
-    def stopping(self) -> bool:
-        """True once no further requests are taken."""
-
-    @property
-    def lingers(self) -> bool:
-        """True if a thread may wait for a connection's next request."""
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """While a thread does nothing but wait for its caller."""
 
 
 class Connection:
@@ -113,11 +90,11 @@ class Connection:
         self._timeouts = timeouts
         self._server = server
         #: True until the first answer
-        self.fresh = True
+        self._fresh = True
         #: behind the last answer
         self._drain: Drain | None = None
         self._begin()
-        self.deadline = time.monotonic() + timeouts.head
+        self.deadline = self.since + timeouts.head
 
     def _begin(self) -> None:
         """Before each request."""
@@ -137,8 +114,10 @@ class Connection:
         #: True while no byte of the next request has arrived
         self.idle = True
         self._received = 0
-        #: until when something must have arrived, as time.monotonic() counts
-        self.deadline = time.monotonic() + self._timeouts.idle
+        #: since when it has not had a request, or not the whole of one's head, as time.monotonic() counts
+        self.since = time.monotonic()
+        #: until when something must have arrived
+        self.deadline = self.since + self._timeouts.idle
 
     def receive(self) -> Progress:
         """Take what has arrived, without waiting."""
@@ -173,6 +152,22 @@ class Connection:
             return Progress.WAITING
         return Progress.READY
 
+    @property
+    def claim(self) -> Claim:
+        if self._drain is not None:
+            return Claim.NONE
+        if self.idle:
+            return Claim.NEW if self._fresh else Claim.NONE
+        return Claim.HEAD if self._request is None else Claim.REQUEST
+
+    def give_way(self) -> Progress:
+        """Its place is needed for another connection; not called of one that has sent a request."""
+        if self.claim is not Claim.HEAD:
+            return Progress.GONE
+        told = "The server has as many connections as it may. Send the request again later."
+        self._problem = Problem(503, told, headers={"Retry-After": "1"})
+        return Progress.READY
+
     def end(self) -> Progress:
         """The server takes no further requests; one that has begun is answered still, or refused."""
         if self.idle:
@@ -190,7 +185,7 @@ class Connection:
         """
         try:
             while self._answer_one() and not self._server.stopping:
-                self.fresh = False
+                self._fresh = False
                 following, _ = self._http.trailing_data
                 self._begin()
                 progress = self._take(following) if following else Progress.WAITING
@@ -208,7 +203,8 @@ class Connection:
 
     def cut(self) -> None:
         """End the connection, whatever is under way."""
-        _quietly(self.socket.shutdown, socket.SHUT_RDWR)
+        with suppress(OSError):  # the caller was faster
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     def _take(self, data: bytes) -> Progress:
         if not data and self._request is not None:
@@ -219,7 +215,8 @@ class Connection:
             if not data:
                 return Progress.WAITING
             self.idle = False
-            self.deadline = time.monotonic() + self._timeouts.head
+            self.since = time.monotonic()
+            self.deadline = self.since + self._timeouts.head
         self._received += len(data)
         return self._advance(data)
 
@@ -252,6 +249,8 @@ class Connection:
         if length is None:
             self._frames = ChunkFrames()
             self._frames.check(following)
+        elif not length:
+            check_following(event, following)
         # Of a long body it must be known first whether it is wanted at all.
         return Progress.READY if (length or 0) > EARLY or self._http.they_are_waiting_for_100_continue else None
 
@@ -299,6 +298,7 @@ class Connection:
         goes_on = self._answer is not None and not self._answer.closes
         if self._http.their_state in _UNREAD or (not goes_on and self._http.trailing_data[0]):
             self._drain = Drain(self.socket)
+            self.since = time.monotonic()
             self.deadline = self._drain.deadline
         return goes_on
 
@@ -509,10 +509,3 @@ def _ended_early() -> Problem:
 
 def _too_long() -> Problem:
     return Problem(431, f"The request's line and headers are more than {HEAD // 1024} KiB. Send fewer or shorter ones.")
-
-
-def _quietly(act: Callable[[int], None], how: int) -> None:
-    try:
-        act(how)
-    except OSError:
-        pass  # the caller was faster

@@ -21,8 +21,9 @@ from functools import partial
 from typing import Any
 
 from izzati.builtin.environ import connection_environ
-from izzati.builtin.http11 import Connection, Progress
+from izzati.builtin.http11 import Connection
 from izzati.builtin.pool import Pool
+from izzati.builtin.states import Claim, Progress
 from izzati.builtin.timeouts import Timeouts
 
 __all__ = ["Reactor"]
@@ -37,6 +38,9 @@ _WARY = 1.0
 
 _LAST = 1.0
 """Seconds for which what had been sent when it was told to stop is looked for, while there is more of it."""
+
+_SAFE = 1.0
+"""Seconds for which whoever has connected, or has begun a head, keeps a place that another one waits for."""
 
 _QUIET = 20
 """Moments without an answer under way after which nobody looks for slow ones any more."""
@@ -267,11 +271,7 @@ class Reactor:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
-                    if time.monotonic() > self._told + 1:
-                        self._told = time.monotonic()
-                        log.error("no file descriptor is left for another connection")
-                    self._hang_up_one()
-                    time.sleep(_MOMENT)
+                    self._make_room()
                 return
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -306,11 +306,27 @@ class Reactor:
                     progress = connection.expire()
                 self._advance(connection, progress)
 
-    def _hang_up_one(self) -> None:
-        """Close the connection that has been idle for longest."""
-        idle = [connection for connection in self._watched.values() if connection.idle and not connection.fresh]
-        if idle:
-            self._close(min(idle, key=lambda connection: connection.deadline))
+    def _make_room(self) -> None:
+        """No descriptor is left for another connection: part with the one that may claim its place least."""
+        now = time.monotonic()
+        if now > self._told + 1:
+            self._told = now
+            log.error("no file descriptor is left for another connection")
+        progress = Progress.WAITING
+        found = min((each for each in self._watched.values() if self._may_go(each, now)), key=_claim, default=None)
+        if found is not None:
+            before = _claim(found)
+            progress = found.receive()  # it may have sent something a moment ago
+            if progress is Progress.WAITING and _claim(found) == before:
+                progress = found.give_way()
+            self._advance(found, progress)
+        if progress is not Progress.GONE:
+            time.sleep(_MOMENT)  # or the next turn, which would find no descriptor either, would follow at once
+
+    def _may_go(self, connection: Connection, now: float) -> bool:
+        if connection.claim is Claim.REQUEST or connection.number in self._ready:
+            return False
+        return connection.claim is Claim.NONE or connection.since + _SAFE < now
 
     # Connections on their way between the selector and threads
 
@@ -392,6 +408,10 @@ class Reactor:
     def stopping(self) -> bool:
         """True once no further requests are taken."""
         return self._stopping
+
+
+def _claim(connection: Connection) -> tuple[Claim, float]:
+    return connection.claim, connection.since
 
 
 @contextmanager
