@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Browsers"]
 
 _LOOPBACK_NAMES = ("localhost",)
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~!$&'()*+;=%-]+))(?::\d*)?", re.ASCII)
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~!$&'()*+;=%-]+))(?::\d{0,5})?", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:(?![/?#@\\])[!-~])*|null")
 """As browsers write it (RFC 6454 §6.2), views in Android apps ``file://``; what is none is not sent back."""
 

@@ -95,6 +95,7 @@ def hosts() -> Iterator[Case]:
         "[::]",
         "2130706433",
         "localhost:evil",
+        "localhost:99999999",
         "[",
         "[::1",
         "x@evil",

@@ -50,6 +50,13 @@ def lengths() -> Iterator[Case]:
     yield case("a request behind a request", longer, ABC, answers=2, also=(Sent({"second__": 1}),), lenient=True)
     yield case("bytes behind a request", post(b"abc", FILE) + b"\x00\x01\x02\r\n\r\n", ABC, 400, answers=2)
     yield case("no length, and no body", head(f"Content-Type: {JSON}"), Sent(), lenient=True)
+    for body in (b'{"a": 1}', b"\r\n[1]", b"A=1&b=2", b"--b\r\n", b"\x89PNG\r\n", b"hello world"):
+        data = head(f"Content-Type: {FILE}") + body
+        yield case(f"no length, and {body!r}", data, None, 411, says="Content-Length")
+    last = head(f"Content-Type: {FILE}", "Connection: close") + b"abc"
+    yield case("no length in a last request, and a body", last, None, 411)
+    old = head(f"Content-Type: {FILE}").replace(b"HTTP/1.1", b"HTTP/1.0") + b"abc"
+    yield case("no length in HTTP/1.0, and a body", old, None, 411)
     yield case(
         "no length, and a request for a body",
         head(f"Content-Type: {FILE}") + SMUGGLED,

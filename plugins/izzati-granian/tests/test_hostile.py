@@ -12,6 +12,7 @@ EMPTY = "What is no HTTP is a 400 without a body, and headers that are too long 
 HTTP_2 = "Whoever begins with HTTP/2 is not answered."
 TWO_TYPES = "Of two headers `Content-Type` one counts."
 TRAILER = "A LF alone may end the last chunk or its trailer; whether a request behind it is answered depends on that."
+NO_LENGTH = "A body without a length is taken for the next request; the callback is called as if nothing had been sent."
 NO_PATH = "A target that is neither a path nor a URL of this server is taken for a path, and a fragment is left out."
 
 DOES_OTHERWISE = {
@@ -19,6 +20,7 @@ DOES_OTHERWISE = {
     "framing: two media types": TWO_TYPES,
     "framing: a chunk with a bare LF behind the last": TRAILER,
     "framing: a chunk with a bare LF behind a trailer": TRAILER,
+    **{each.id: NO_LENGTH for each in BANK if each.name.startswith("no length") and each.sent is None},
     "targets: the target 'evil.example:443'": NO_PATH,
     "targets: the target 'ftp://localhost/'": NO_PATH,
     "targets: the target 'javascript:alert(1)'": NO_PATH,
