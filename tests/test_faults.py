@@ -267,7 +267,9 @@ def test_who_has_sent_no_whole_head_gives_way_where_descriptors_are_used_up(star
     few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
     program = start(few + echo(server={"head_seconds": 1000}))
     with ExitStack() as stack:
-        silent = [stack.enter_context(connect(program)) for _ in range(60)]
+        requesting = stack.enter_context(connect(program))
+        requesting.sendall(post(b"{}", "application/json")[:-1])
+        silent = [stack.enter_context(connect(program)) for _ in range(25)]
         beginning = [stack.enter_context(connect(program)) for _ in range(60)]
         for sock in beginning:
             sock.sendall(HALF[:60])
@@ -275,7 +277,26 @@ def test_who_has_sent_no_whole_head_gives_way_where_descriptors_are_used_up(star
         refused = read_answer(beginning[0])
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert "as many connections as it may" in refused.json["detail"]
-        assert silent[0].recv(1) == b""
+        assert [sock.recv(1) for sock in silent] == [b""] * 25
+        requesting.sendall(b"}")
+        assert read_answer(requesting).status == 200
+
+
+def test_who_sends_a_request_just_when_another_one_needs_the_place_is_answered(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(server={"head_seconds": 1000}))
+    with ExitStack() as stack:
+        silent = [stack.enter_context(connect(program)) for _ in range(30)]
+        assert answered(program.port)
+        program.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)  # after so long whoever is silent may have to go
+        others = [stack.enter_context(connect(program)) for _ in range(60)]
+        for sock in silent:
+            sock.sendall(post(b"{}", "application/json"))
+        program.process.send_signal(signal.SIGCONT)
+        assert [read_answer(sock).status for sock in silent] == [200] * 30
+        for sock in others:
+            sock.close()
 
 
 def test_a_form_of_many_files_takes_few_descriptors_and_little_memory(start, tmp_path):

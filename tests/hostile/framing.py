@@ -57,14 +57,16 @@ def lengths() -> Iterator[Case]:
     yield case("no length in a last request, and a body", last, None, 411)
     old = head(f"Content-Type: {FILE}").replace(b"HTTP/1.1", b"HTTP/1.0") + b"abc"
     yield case("no length in HTTP/1.0, and a body", old, None, 411)
-    yield case(
-        "no length, and a request for a body",
-        head(f"Content-Type: {FILE}") + SMUGGLED,
-        Sent(),
-        answers=2,
-        also=(Sent({"smuggled": 1}),),
-        lenient=True,
-    )
+    for name, between in (("a request", b""), ("a line end and a request", b"\r\n")):
+        yield case(
+            f"no length, and {name} for a body",
+            head(f"Content-Type: {FILE}") + between + SMUGGLED,
+            Sent(),
+            answers=2,
+            also=(Sent({"smuggled": 1}),),
+            lenient=True,
+        )
+    yield case("bytes behind a length of 0", post(b"", JSON) + b"\x00\x01\x02\r\n\r\n", Sent(), 400, answers=2)
 
 
 def chunks() -> Iterator[Case]:
