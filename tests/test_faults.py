@@ -292,10 +292,34 @@ def test_who_sends_a_request_just_when_another_one_needs_the_place_is_answered(s
         time.sleep(1.1)  # after so long whoever is silent may have to go
         others = [stack.enter_context(connect(program)) for _ in range(60)]
         for sock in silent:
-            sock.sendall(post(b"{}", "application/json"))
+            sock.sendall(post(b"{}", "application/json")[:-1])
         program.process.send_signal(signal.SIGCONT)
-        assert [read_answer(sock).status for sock in silent] == [200] * 30
         for sock in others:
+            sock.close()
+        for sock in silent:
+            sock.sendall(b"}")
+            assert read_answer(sock).status == 200
+
+
+def test_who_has_sent_nothing_gives_way_before_who_has_begun_a_request(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(server={"head_seconds": 1000}))
+    request = post(b"{}", "application/json")
+    with ExitStack() as stack:
+        beginning = [stack.enter_context(connect(program)) for _ in range(15)]
+        for sock in beginning:
+            sock.sendall(request[:30])
+        silent = [stack.enter_context(connect(program)) for _ in range(20)]
+        assert answered(program.port)
+        program.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)
+        others = [stack.enter_context(connect(program)) for _ in range(15)]
+        program.process.send_signal(signal.SIGCONT)
+        assert answered(program.port)
+        for sock in beginning:
+            sock.sendall(request[30:])
+            assert read_answer(sock).status == 200
+        for sock in (*silent, *others):
             sock.close()
 
 
