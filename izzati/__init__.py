@@ -9,6 +9,7 @@ from izzati.body import BLOCK, Body
 from izzati.callbacks import Callback
 from izzati.claims import Claims
 from izzati.codecs import Codec
+from izzati.collector import collector_paused
 from izzati.config import Secret
 from izzati.disposition import parse_disposition
 from izzati.errors import BackgroundError, CallbackError, IzzatiError, OptionError, PluginError, Problem, UnknownScheme
@@ -76,6 +77,7 @@ __all__ = [
     "Upload",
     "UploadedFile",
     "background",
+    "collector_paused",
     "file_return",
     "fold_fields",
     "hookimpl",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from izzati.claims import Claims
+from izzati.collector import collector_paused
 from izzati.errors import Problem
 from izzati.markers import hookimpl
 from izzati.message import NULL
@@ -57,6 +58,14 @@ class Codec:
     def izzati_decode(self, body: bytes, media_type: str, request: Request) -> Any:
         if media_type not in self.reads and not covers(self.reads, media_type):
             return None
+        with collector_paused(len(body)):
+            return self._decoded(body, media_type, request)
+
+    @hookimpl
+    def izzati_encode(self, value: Any, media_type: str) -> bytes | None:
+        return self.encode(value, media_type) if media_type in self.writes else None
+
+    def _decoded(self, body: bytes, media_type: str, request: Request) -> Any:
         try:
             value = self.decode(body, request)
         except RecursionError:
@@ -68,10 +77,6 @@ class Codec:
         if self.deepest(body) > depth and not _at_most(depth, value):
             raise _too_deep(request)
         return NULL if value is None else value
-
-    @hookimpl
-    def izzati_encode(self, value: Any, media_type: str) -> bytes | None:
-        return self.encode(value, media_type) if media_type in self.writes else None
 
 
 def _too_deep(request: Request) -> Problem:

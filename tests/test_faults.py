@@ -343,7 +343,27 @@ def test_a_form_of_many_files_takes_few_descriptors_and_little_memory(start, tmp
 
 def peak(program):
     """Bytes of memory that it had at most."""
-    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{program.process.pid}/status").read_text())[1]) * 1024
+    return memory(program, "VmHWM")
+
+
+def memory(program, which="VmRSS"):
+    """Bytes of memory that it has."""
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    return int(re.search(rf"{which}:\s+(\d+)", status)[1]) * 1024
+
+
+def test_a_form_of_many_values_gives_back_the_memory_that_they_took(start):
+    value = b"[" + b",".join([b"[" * 97 + b"]" * 97] * 40) + b"]"
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="v"\r\nContent-Type: application/json\r\n\r\n' + value + b"\r\n"
+    )
+    program = start(echo())
+    before = memory(program)
+    ask(program, post(part * 500 + b"--b--\r\n", "multipart/form-data; boundary=b"))
+    assert answered(program.port)
+    taken = peak(program) - before
+    assert taken > 100e6
+    assert memory(program) - before < taken / 3
 
 
 def test_whoever_is_hung_up_for_want_of_descriptors_may_have_just_sent_something(start):

@@ -17,6 +17,7 @@ from izzati import (
     Problem,
     Request,
     Upload,
+    collector_paused,
     fold_fields,
     hookimpl,
     parse_disposition,
@@ -113,7 +114,12 @@ class _Multipart:
             self._take(None)
         named = (b"".join(part.data).decode("ascii", "replace") for part in self._fields if part.name == "_charset_")
         default = self._request.media_type_parameters.get("charset", "") or _one_charset(named)
-        return Content(fold_fields((part.name, self._value(part, default)) for part in self._fields), self._uploads)
+        with collector_paused(self._held):
+            values = [self._value(part, default) for part in self._fields]
+        # Only now, since Python keeps tuples that were freed, and each would keep the memory between the values that it
+        # lies in, thousands of times its size.
+        pairs = zip([part.name for part in self._fields], values, strict=True)
+        return Content(fold_fields(pairs), self._uploads)
 
     def _take(self, block: bytes | None) -> None:
         try:
