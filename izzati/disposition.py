@@ -21,13 +21,16 @@ _ANOTHER = re.compile(r";\s*[\w*-]+\s*=")
 _PIECE = re.compile(r".*\*\d+\*?")
 _MOST = 100  # since each costs as much time as a kilobyte of anything else
 _ESCAPED = re.compile(r'\\(["\\])')
+_ESCAPED_IN_FORM = re.compile(rf"{_ESCAPED.pattern}|%22|%0[AD]", re.IGNORECASE)
+_OF_BROWSERS = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
 
 def parse_disposition(header: str) -> dict[str, str]:
     """The parameters of a ``Content-Disposition`` header, and its type under the empty name.
 
-    Libraries for headers take every backslash for an escape. Browsers escape nothing but quotes, and those as
-    ``%22``; old ones send a whole path of Windows. So a backslash escapes only a quote or another backslash.
+    Libraries for headers take every backslash for an escape. Browsers escape nothing but quotes and line ends in a
+    part of a form (``form-data``), as ``%22``, ``%0D`` and ``%0A``, and no percent sign; old ones send a whole path of
+    Windows. So a backslash escapes only a quote or another backslash, and nothing else is an escape.
     Some mobile clients do not even escape quotes, so only one before a semicolon or the end closes the value.
     ``filename*`` (RFC 8187) wins over ``filename``, and ``name*``, as old clients send it, over ``name``.
 
@@ -53,7 +56,9 @@ def parse_disposition(header: str) -> dict[str, str]:
         if match is None:
             raise ValueError("something that is no parameter, which has a name, an equals sign and a value")
         position = match.end()
-        name, value = match["name"].lower(), _value(match)
+        name = match["name"].lower()
+        in_form = parameters[""] == "form-data" and name in ("name", "filename")
+        value = _value(match, _ESCAPED_IN_FORM if in_form else _ESCAPED)
         if parameters.setdefault(name, value) != value:
             raise ValueError(f"two different values of {name}")
     for name in ("filename", "name"):
@@ -66,7 +71,7 @@ def parse_disposition(header: str) -> dict[str, str]:
     return parameters
 
 
-def _value(parameter: re.Match[str]) -> str:
+def _value(parameter: re.Match[str], escapes: re.Pattern[str]) -> str:
     name, quoted = parameter["name"], parameter["quoted"]
     if _PIECE.fullmatch(name):
         raise ValueError(f"a value in pieces, {name}, which RFC 7578 does not have")
@@ -78,7 +83,7 @@ def _value(parameter: re.Match[str]) -> str:
     if _INNER_QUOTE.search(quoted) and _ANOTHER.search(quoted):
         raise ValueError(f"a quote that may end the value of {name}, or not")
     content, end = (quoted, "") if parameter["closing"] else (quoted[:-2], "\\")
-    return _ESCAPED.sub(r"\1", content).replace("%22", '"') + end
+    return escapes.sub(lambda escape: escape[1] or _OF_BROWSERS[escape[0].upper()], content) + end
 
 
 def _extended(value: str) -> str | None:

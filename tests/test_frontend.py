@@ -41,7 +41,7 @@ from izzati import (
 OCTETS = "application/octet-stream"
 FILE = ("file", "rex.jpg", OCTETS, JPEG)
 JSON_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+KEYS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\r\n\\%'), max_size=12)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 60), 1 << 60) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
@@ -200,12 +200,12 @@ def test_what_a_form_cannot_carry_is_refused_before_it_is_sent(echo):
 @given(text=st.dictionaries(KEYS, JSON_VALUES, max_size=5))
 def test_values_arrive_as_they_are_alone_and_beside_files(echo, text):
     assert echo.send(text=text) == {"text": text, "files": []}
-    text = {name: value for name, value in text.items() if not {"\r", "\n"} & {*name}}
+    text = {name: value for name, value in text.items() if not re.search("%22|%0[ad]", name, re.IGNORECASE)}
     beside = echo.send(text=text, files=[("a.bin", b"x")])
     assert beside == {"text": text, "files": [["file", "a.bin", OCTETS, 1]]}
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "%22"])
+@pytest.mark.parametrize("name", ["%22", "two%0Alines", "%0d"])
 def test_a_name_that_a_form_cannot_have_is_refused_beside_files_and_arrives_alone(echo, name):
     assert echo.send(text={name: 1})["text"] == {name: 1}
     with pytest.raises(TypeError, match="beside files, values are parts of a form, where none can have the name"):
@@ -251,7 +251,7 @@ def test_a_dict_of_files_gives_them_their_keys(echo, photo):
     ]
 
 
-@pytest.mark.parametrize("name", ['Süße "Ente".jpg', "犬.png", "a;b=c.txt", "%22.txt"[1:]])
+@pytest.mark.parametrize("name", ['Süße "Ente".jpg', "犬.png", "a;b=c.txt", "two\r\nlines", '"\n\r"%'])
 def test_names_arrive_as_they_are(echo, name):
     assert echo.send(files={name: (name, b"x")})["files"][0][:2] == [name, name]
 

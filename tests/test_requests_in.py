@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import timeit
 from contextlib import suppress
 from pathlib import Path
@@ -149,6 +150,9 @@ def test_a_raw_body_has_its_name_from_content_disposition(recorder, disposition,
         (r"C:\Users\ann\pic.png", "pic.png"),
         ("Ünïcode 日本 (1), #2;+%.png", "Ünïcode 日本 (1), #2;+%.png"),
         ("say %22hi%22.txt", 'say "hi".txt'),
+        ("a%0D%0Ab%0ac.txt", "a\r\nb\nc.txt"),
+        ("%2522%250D%00%5C.txt", "%2522%250D%00%5C.txt"),
+        ("..%0A/%0D..%5C%22/%0Ax.txt", "\nx.txt"),
         (r"say \"hi\".txt", 'say "hi".txt'),
         ('say "hi".txt', 'say "hi".txt'),
         ("100%.txt", "100%.txt"),
@@ -294,7 +298,16 @@ def test_every_urlencoded_form_comes_through(echo, pairs):
     assert answer.json == {key: values[0] if len(values) == 1 else values for key, values in expected.items()}
 
 
-names = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\/'), min_size=1, max_size=12)
+names = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\/') | st.sampled_from('"\r\n%'),
+    min_size=1,
+    max_size=12,
+).filter(lambda name: name not in (".", "..") and not re.search("%22|%0[ad]", name, re.IGNORECASE))
+
+
+def escaped(name):
+    """As browsers do (WHATWG HTML §4.10.21.8)."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 @over_the_wire
@@ -309,16 +322,13 @@ def test_every_multipart_form_comes_through(recorder, parts):
     fields: dict = {}
     files = []
     for name, filename, data in parts:
-        escaped = name.replace("%22", "")
         if filename is None:
             text = data.decode("latin-1")
-            written.append(field(escaped, text.encode()))
-            fields.setdefault(escaped, []).append(text)
+            written.append(field(escaped(name), text.encode()))
+            fields.setdefault(name, []).append(text)
         else:
-            escaped_filename = filename.replace("%22", "")
-            written.append(upload(escaped, escaped_filename, data))
-            if escaped_filename or data:
-                files.append((escaped, escaped_filename, "application/octet-stream", data))
+            written.append(upload(escaped(name), escaped(filename), data))
+            files.append((name, filename, "application/octet-stream", data))
     body, headers = multipart(*written, boundary="limit-9dA", ending=b"--limit-9dA--\r\n")
     answer = recorder.request(body, headers)
     assert answer.status == 200, answer.body
@@ -424,6 +434,11 @@ def test_a_disposition_that_repeats_itself_costs_no_more_than_its_length(unit):
 def test_a_disposition_without_one_meaning_is_refused(header, wrong):
     with pytest.raises(ValueError, match=wrong):
         parse_disposition(header)
+
+
+@pytest.mark.parametrize("kind", ["attachment", "text/plain"])
+def test_the_escapes_of_forms_are_left_alone_in_other_headers(kind):
+    assert parse_disposition(f'{kind}; filename="a%22%0D%0Ab"')["filename"] == "a%22%0D%0Ab"
 
 
 def test_a_disposition_may_end_in_a_backslash_and_say_the_same_twice():

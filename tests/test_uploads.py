@@ -543,6 +543,24 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_a_503(serve, ca
     assert "no more files can be opened" in caplog.text
 
 
+def test_a_name_with_line_ends_writes_no_header_no_second_line_of_the_log_and_no_odd_file(serve, tmp_path, caplog):
+    def callback(text, data):
+        data[0].save(tmp_path)
+        return data[0]
+
+    caplog.set_level("INFO")
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="k%0D%0Ak"; filename="a%0D%0AX-Injected: 1%0Ab%22.txt"\r\n'
+        b"Content-Type: text/plain\r\n\r\nx\r\n--b--\r\n"
+    )
+    answer = serve(callback).request(form, {"Content-Type": "multipart/form-data; boundary=b"})
+    assert answer.body == b"x"
+    assert answer.headers["Content-Disposition"] == 'inline; filename="a__X-Injected: 1_b\\".txt"'
+    assert answer.headers["X-Injected"] is None
+    assert os.listdir(tmp_path) == ["a__X-Injected_ 1_b_.txt"]
+    assert [line for line in caplog.text.splitlines() if "X-Injected" in line] == []
+
+
 @linux
 def test_what_is_no_file_is_not_replaced(serve, tmp_path):
     os.mkfifo(tmp_path / "pipe")

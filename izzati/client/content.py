@@ -16,7 +16,7 @@ from izzati.client.values import JSON, encode
 
 __all__ = ["Content", "form", "values"]
 
-_UNNAMEABLE = re.compile(r"[\r\n]|%22")
+_UNNAMEABLE = re.compile("%22|%0[AD]", re.IGNORECASE)
 """What does not come back as it was from a name in a form."""
 
 

@@ -21,6 +21,7 @@ AS_THEY_ARE = (
     "100%",
     "%41.txt",
     "%2e%2e%2fetc%2fpasswd",
+    "%2522%250D%250A%5C%00.txt",
     "C\uff1afullwidth.txt",
     "e\u0301 decomposed.txt",
     "שלום.txt",
@@ -85,6 +86,14 @@ def names() -> Iterator[Case]:
     for letter, name in (("\r", "CR"), ("\n", "LF")):
         body = multipart(upload(f"a{letter}b.txt"))
         yield case(f"a {name}", body, file(f"a{letter}b.txt"), 400)
+    for escaped, name in (
+        ("%22a%22%0D%0Ab%0Ac%0Dd.txt", '"a"\r\nb\nc\rd.txt'),
+        ("%22%0d%0ab.txt", '"\r\nb.txt'),
+        ("%%0D0A%2%0A2%2%222.txt", '%\r0A%2\n2%2"2.txt'),
+    ):
+        # Others leave all escapes as they are.
+        body = multipart(upload(escaped))
+        yield case(f"{escaped}, as browsers escape", body, file(name), also=(file(escaped),))
     for what, raw in (
         ("bytes that are not UTF-8", "a\udcffb.txt"),
         ("half of a surrogate pair", "a\udced\udca0\udc80.txt"),
@@ -127,6 +136,9 @@ def raw() -> Iterator[Case]:
         also = (Sent(files=(("", "", b"x"),)), Sent(files=(("", name, b"x"),)))
         data = post(b"x", "image/jpeg", f'Content-Disposition: attachment; filename="{name}"')
         yield Case("filenames", f"a body named {short(name)}", data, sent, lenient=True, also=also)
+    data = post(b"x", "image/jpeg", 'Content-Disposition: attachment; filename="a%22%0D%0Ab"')
+    sent = Sent(files=(("", "a%22%0D%0Ab", b"x"),))  # only forms have these escapes
+    yield Case("filenames", "a body named a%22%0D%0Ab", data, sent, lenient=True, also=(Sent(files=(("", "", b"x"),)),))
     data = post(b"x", "image/jpeg", 'Content-Disposition: attachment; filename="a"; filename="b"')
     yield Case("filenames", "a body with two names", data, None, (400,), "two")
 

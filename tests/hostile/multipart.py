@@ -279,6 +279,14 @@ def parts() -> Iterator[Case]:
         yield form(f"5,000 blanks behind a boundary after {place:,} bytes", body, sent, 400)
 
 
+def names() -> Iterator[Case]:
+    """Of fields, with the escapes of browsers, which others leave as they are, and with none of them."""
+    escaped = multipart(part('; name="a%22b%0D%0Ac%0a"'), part('; name="%2522%250D"'))
+    sent = Sent({'a"b\r\nc\n': "x", "%2522%250D": "x"})
+    raw = Sent({"a%22b%0D%0Ac%0a": "x", "%2522%250D": "x"})
+    yield form("names with escapes of browsers", escaped, sent, also=(raw,))
+
+
 def headers() -> Iterator[Case]:
     """Headers of parts that are damaged, or say two things."""
     for name, line in (
@@ -378,4 +386,15 @@ def edges() -> Iterator[Case]:
             yield form(f"a delimiter {shift:+} bytes from {block:,}", body, sent)
 
 
-CASES = (*of_browsers(), *cut(), *boundaries(), *types(), *long_lines(), *parts(), *headers(), *charsets(), *edges())
+CASES = (
+    *of_browsers(),
+    *cut(),
+    *boundaries(),
+    *types(),
+    *long_lines(),
+    *parts(),
+    *names(),
+    *headers(),
+    *charsets(),
+    *edges(),
+)

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from izzati import Problem, Reply, Route, file_return, hookimpl
 
-NASTY = ['a "b"', "a\\", 'a\\"b', "größe 🐕", "a;b=c", "a\tb", "", "%41", "--izzati-", "'", "<a&b>"]
+NASTY = ['a "b"', "a\\", 'a\\"b', "größe 🐕", "a;b=c", "a\tb", "a\r\nb\n\r", "", "%41", "--izzati-", "'", "<a&b>"]
 
 
 @pytest.fixture
