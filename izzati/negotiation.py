@@ -18,6 +18,7 @@ _DATA = re.compile(
     r"|application/vnd\.(?:msgpack|google\.protobuf|apache\.thrift\.binary)"
     r"|text/(?:json|(?:x-|vnd\.)?yaml)|avro/binary"
 )
+_BETWEEN_TWO = re.compile(r"[\s,]")
 _LONG = 512
 _LONGEST = 4096
 """Characters of an ``Accept`` that is read. Werkzeug takes the square of its length, and nobody's has as many."""
@@ -25,8 +26,10 @@ _DATA_SUFFIXES = frozenset({"json", "msgpack", "cbor", "cbor-seq", "protobuf", "
 
 
 def covers(patterns: Mapping[str, str] | tuple[str, ...], media_type: str) -> bool:
-    """True if a media type is among the patterns, itself or by its suffix (``*+json``)."""
-    return media_type in patterns or ("+" in media_type and _suffix_pattern(media_type) in patterns)
+    """True if a media type is among the patterns, itself or by its suffix (``*+json``), which several together lack."""
+    if media_type in patterns:
+        return True
+    return "+" in media_type and _suffix_pattern(media_type) in patterns and not _BETWEEN_TWO.search(media_type)
 
 
 class Codecs:

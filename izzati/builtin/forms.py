@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from encodings.aliases import aliases
+from itertools import chain
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -23,6 +25,7 @@ from izzati import (
     parse_disposition,
     parse_fields,
 )
+from izzati.builtin.media_types import require_one
 from izzati.builtin.multipart import StrictDecoder
 
 __all__ = ["Forms"]
@@ -58,8 +61,8 @@ class Forms:
 def _urlencoded(request: Request) -> Content:
     data = request.body.whole("The form")
     charset = request.media_type_parameters.get("charset", "")
-    if not charset and b"_charset_=" in data:
-        charset = _one_charset(found.decode("ascii", "replace") for found in _CHARSET_FIELD.findall(data))
+    if b"_charset_=" in data:
+        charset = _one_charset(charset, (found.decode("ascii", "replace") for found in _CHARSET_FIELD.findall(data)))
     text = _text(data, charset, "The form")
     if text.strip()[:1] == "{" and text.rstrip().endswith("}") and _is_json(text):
         raise Problem(
@@ -70,12 +73,14 @@ def _urlencoded(request: Request) -> Content:
     return Content(fold_fields(parse_fields(text, request.limits, "the form", _CHARSETS[charset.lower()])))
 
 
-def _one_charset(named: Iterable[str]) -> str:
-    """What the fields ``_charset_`` say; empty if there is none, or if it says nothing."""
-    charsets = {each.lower() for each in named if each}
-    if len(charsets) > 1:
-        raise Problem(400, "The form has two fields _charset_ that differ. Send one.")
-    return charsets.pop() if charsets else ""
+def _one_charset(declared: str, named: Iterable[str]) -> str:
+    """What the ``Content-Type`` or the fields ``_charset_`` say; empty if neither says anything."""
+    charsets = dict.fromkeys(each.lower() for each in chain([declared], named) if each)
+    # Not by codecs.lookup(): Python would keep every name that a caller makes up.
+    plain = {each.replace("-", "_") for each in charsets}
+    if len({aliases.get(each, each) for each in plain}) > 1:
+        raise Problem(400, "The form names two charsets, in fields _charset_ or in its Content-Type. Send one.")
+    return next(iter(charsets), "")
 
 
 class _Multipart:
@@ -113,7 +118,7 @@ class _Multipart:
         if self._request.body.received:
             self._take(None)
         named = (b"".join(part.data).decode("ascii", "replace") for part in self._fields if part.name == "_charset_")
-        default = self._request.media_type_parameters.get("charset", "") or _one_charset(named)
+        default = _one_charset(self._request.media_type_parameters.get("charset", ""), named)
         with collector_paused(self._held):
             values = [self._value(part, default) for part in self._fields]
         # Only now, since Python keeps tuples that were freed, and each would keep the memory between the values that it
@@ -194,8 +199,10 @@ class _Multipart:
     def _value(self, part: _Part, charset: str) -> Any:
         data = b"".join(part.data)
         codecs = self._request.codecs
-        if codecs.reads(part.media_type) or codecs.carries_data(part.media_type):
-            return self._request.decode(data, part.media_type)
+        if part.media_type:
+            require_one(part.media_type, self._request, "The Content-Type of a part of the form")
+            if codecs.reads(part.media_type) or codecs.carries_data(part.media_type):
+                return self._request.decode(data, part.media_type)
         return _text(data, part.charset or charset, f"The field {part.name!r}")
 
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from izzati import Content, Problem, Request, hookimpl, parse_disposition
+from izzati.builtin.media_types import require_one
 
 __all__ = ["RawBody"]
-
-
-_MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+")
-"""As RFC 9110 §8.3.1 has it. What is none is a file like any other, unless it may have been meant for a codec."""
-
-_WORD = re.compile(r"[a-z0-9.+/-]+")
 
 
 class RawBody:
@@ -21,10 +14,9 @@ class RawBody:
     @hookimpl
     def izzati_read(self, request: Request) -> Content | None:
         media_type = request.media_type
+        require_one(media_type, request, "The Content-Type")
         if media_type.startswith("multipart/") or request.codecs.carries_data(media_type):
             return None
-        if not _MEDIA_TYPE.fullmatch(media_type) and any(map(request.codecs.reads, _WORD.findall(media_type))):
-            raise Problem(400, "The Content-Type names a media type, and more than that. Send the media type alone.")
         # Clients write UTF-8 into a header that WSGI hands on as Latin-1 (PEP 3333).
         header = request.environ.get("HTTP_CONTENT_DISPOSITION", "").encode("latin-1")
         try:

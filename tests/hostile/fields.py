@@ -37,6 +37,12 @@ def bodies() -> Iterator[Case]:
         yield case(repr(body), body, None, 400, says="UTF-8")
     yield case("Latin-1 that says so", b"a=%E9", Sent({"a": "é"}), kind=f"{FORM}; charset=iso-8859-1", lenient=True)
     yield case("UTF-16 that says so", "a=1".encode("utf-16"), Sent({"a": "1"}), 415, kind=f"{FORM}; charset=utf-16")
+    latin = f"{FORM}; charset=iso-8859-1"
+    yield case(
+        "_charset_ and a charset that differ", b"_charset_=utf-8&a=%C3%A9", None, 400, kind=latin, says="_charset_"
+    )
+    same = Sent({"_charset_": "latin1", "a": "é"})
+    yield case("_charset_ and a charset that are the same", b"_charset_=latin1&a=%E9", same, kind=latin, lenient=True)
     many = b"&".join(b"a=%d" % number for number in range(100_000))
     yield case("100,000 fields", many, Sent({"a": [str(n) for n in range(100_000)]}), 413, says="2,000")
     yield case("a million ampersands", b"&" * 1_000_000, Sent(), 413, says="2,000")

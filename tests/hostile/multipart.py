@@ -355,6 +355,12 @@ def charsets() -> Iterator[Case]:
     yield form("_charset_ that nobody reads", body, None, 415, says="Send UTF-8")
     both = multipart(default, part('; name="_charset_"', b"utf-8"), part('; name="a"', b"x"))
     yield form("two _charset_ that differ", both, None, 400, says="_charset_")
+    latin = f"{MULTIPART}; charset=iso-8859-1"
+    other = multipart(part('; name="_charset_"', b"utf-8"), part('; name="a"', b"\xc3\xa9"))
+    yield form("_charset_ and a charset that differ", other, None, 400, kind=latin, says="_charset_")
+    same = multipart(part('; name="_charset_"', b"latin1"), part('; name="a"', b"\xe9"))
+    sent = Sent({"_charset_": "latin1", "a": "é"})
+    yield form("_charset_ and a charset that are the same", same, sent, kind=latin, lenient=True)
     picture = multipart(part('; name="a"', b"\xff\xd8"))
     yield form("a field that is a picture", picture, None, 400, says="give a file a filename")
     yield form("a name in Latin-1", multipart(part('; name="\udce9"')), None, 400, says="UTF-8")
@@ -364,6 +370,10 @@ def charsets() -> Iterator[Case]:
     ):
         body = multipart(part('; name="a"', b'{"b": [1]}', f"Content-Type: {kind}"))
         yield form(f"a part that is {name}", body, sent, also=(Sent({"a": '{"b": [1]}'}),))
+    for kind in ("application/json, text/plain", "application/json x", '"application/json"', "text/plain, a/b+json"):
+        body = multipart(part('; name="a"', b'{"b": [1]}', f"Content-Type: {kind}"))
+        either = (Sent({"a": {"b": [1]}}), Sent({"a": '{"b": [1]}'}))
+        yield form(f"a part as {kind}", body, None, 400, also=either, says="media type alone")
     for name, data in (("broken JSON", b'{"b": '), ("JSON with a key twice", b'{"b": 1, "b": 2}')):
         yield form(
             f"a part that is {name}",

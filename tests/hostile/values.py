@@ -138,7 +138,13 @@ def media_types() -> Iterator[Case]:
         yield case(f"as {kind!r}", body, as_file, 415, kind=kind, also=(sent,), says=says, members={"readable": ...})
     for kind in ("multipart/mixed; boundary=b", "multipart/related", "multipart/"):
         yield case(f"as {kind!r}", body, as_file, 415, kind=kind)
-    for kind in (f"{JSON}, text/plain", f"{JSON}, {JSON}", f"{JSON} charset=utf-8", f'"{JSON}"'):
+    for kind in (
+        f"{JSON}, text/plain",
+        f"{JSON}, {JSON}",
+        f"{JSON} charset=utf-8",
+        f'"{JSON}"',
+        "text/plain, a/b+json",
+    ):
         yield case(f"as {kind!r}", body, as_file, 400, kind=kind, also=(sent,), says="media type alone")
     for kind in ("", ";", "/", "application", "x" * 5000, MARKUP):
         yield case(f"as {kind[:30]!r}", body, as_file, kind=kind, lenient=True, also=(sent,))
