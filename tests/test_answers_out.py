@@ -145,6 +145,14 @@ class TestFiles:
         assert answer.headers["Last-Modified"].endswith("GMT")
         assert answer.headers["ETag"].endswith('-300004"')
 
+    def test_it_is_sent_whole_whatever_part_or_condition_the_caller_names(self, serve, tmp_path):
+        (tmp_path / "a.bin").write_bytes(b"whole")
+        served = serve(lambda text, data: tmp_path / "a.bin")
+        etag = served.request().headers["ETag"]
+        answer = served.request(b"", {"Range": "bytes=0-1", "If-None-Match": etag})
+        assert (answer.status, answer.body) == (200, b"whole")
+        assert answer.headers["Accept-Ranges"] is None
+
     def test_a_returned_path_is_a_file(self, serve, path):
         assert serve(lambda text, data: path).request().body == path.read_bytes()
 
