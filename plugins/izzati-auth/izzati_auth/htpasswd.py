@@ -27,24 +27,26 @@ _LONGEST = 72
 """Bytes of a password that bcrypt looks at."""
 _REMEMBERED = 60.0
 """Seconds for which a password that was right need not be checked again."""
+_PLACES = 8
+"""Callers whose passwords are being checked, or who wait for that. Each has a thread of the server meanwhile."""
 
 
 class Htpasswd:
     """The entries of a file, as they are now: it is read again when it has changed.
 
     :param path: the file, such as ``htpasswd -B -c`` makes.
-    :param patience: seconds that a caller waits for its turn to be checked.
     :param clock: seconds since whenever, by which a password that was right is forgotten.
     :raises ValueError: if it cannot be read, has no entry, or has one of another kind than bcrypt.
     """
 
-    def __init__(self, path: Path, patience: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._patience, self._clock = patience, clock
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._path = Path(path).absolute()
         self._key = os.urandom(32)
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(_PLACES)
         # bcrypt lets other threads run, so guesses from everywhere could take every processor from everyone else.
-        self._turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
+        self._turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
         self._remembered: dict[str, tuple[bytes, float]] = {}
         try:
             self._version, self._entries = _version(self._path), _read(self._path)
@@ -70,27 +72,34 @@ class Htpasswd:
         entry = entries.get(name) or list(entries.values())[int.from_bytes(place, "big") % len(entries)]
         # The entry is in it, so that a new password or a removed name makes it worthless at once.
         proof = self._mac(place + self._mac(entry) + password)
-        known, until = self._remembered.get(name, (b"", 0.0))
-        if name in entries and hmac.compare_digest(proof, known) and self._clock() < until:
+        if name in entries and self._remembers(name, proof):
             return
         with self._turn():
+            if name in entries and self._remembers(name, proof):
+                return  # since another request of the same caller has just been checked
             before()
             right = bcrypt.checkpw(password, entry)
-        if not right or name not in entries:
-            raise Wrong("This name and password are not known.")
-        self._remembered[name] = (proof, self._clock() + _REMEMBERED)
+            if not right or name not in entries:
+                raise Wrong("This name and password are not known.")
+            self._remembered[name] = (proof, self._clock() + _REMEMBERED)
+
+    def _remembers(self, name: str, proof: bytes) -> bool:
+        known, until = self._remembered.get(name, (b"", 0.0))
+        return hmac.compare_digest(proof, known) and self._clock() < until
 
     def _mac(self, data: bytes) -> bytes:
         return hmac.digest(self._key, data, "sha256")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=self._patience):
-            raise Problem(503, "Too many passwords are being checked.", headers={"Retry-After": "5"})
+        # Whoever finds no place is not left waiting: that would keep a thread from callers who need no check.
+        if not self._places.acquire(blocking=False):
+            raise Problem(503, "Too many passwords are being checked. Try again later.", headers={"Retry-After": "5"})
         try:
-            yield
+            with self._turns:
+                yield
         finally:
-            self._turns.release()
+            self._places.release()
 
     def _current(self) -> dict[str, bytes]:
         """The entries. Where the file is broken there are none: those of before might let in who was removed."""

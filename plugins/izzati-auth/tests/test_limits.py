@@ -167,7 +167,10 @@ def test_guesses_at_other_plugins_are_counted_too():
 
 
 def test_guesses_that_are_sent_at_once_are_no_way_around_the_limit(serve, tmp_path):
-    """Those that wait for their turn to be checked are refused without, as soon as others have used up the limit."""
+    """Those that wait for their turn to be checked are refused without, as soon as others have used up the limit.
+
+    Those that find no place to wait are a 503.
+    """
     path = tmp_path / "htpasswd"
     path.write_text(entry("ann", "right", cost=8))
     served = serve(who, plugins=[Auth(htpasswd=path, failures="5/hour")])
@@ -179,7 +182,9 @@ def test_guesses_that_are_sent_at_once_are_no_way_around_the_limit(serve, tmp_pa
         statuses = [call.result().status for call in calls]
     finally:
         threading.setprofile(None)
-    assert (statuses.count(401), statuses.count(429)) == (5, 35)
+    assert statuses.count(401) == 5
+    assert {*statuses} <= {401, 429, 503}
+    assert served.request(headers=basic("ann", "right")).status == 429
     # Each is seen twice, as a call and as a return, but in threads that were there before not at all.
     assert 1 <= len(computed) // 2 <= 5 + (os.cpu_count() or 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -207,36 +208,61 @@ def test_a_stranger_does_not_get_in_by_the_password_of_somebody(serve, tmp_path)
         assert ask(served, "stranger", "a cat").status == 401
 
 
-def test_who_has_waited_too_long_for_a_check_is_asked_to_come_back(passwords):
-    """A flood of guesses must not keep every thread of a server waiting for a processor."""
-    file = Htpasswd(passwords, patience=0.05)
-    full, may_go_on = threading.Barrier(at_once() + 1), threading.Event()
-
-    def hold():
-        full.wait(SECONDS)
-        may_go_on.wait(SECONDS)
+def test_of_many_guesses_at_once_few_wait_and_the_others_are_asked_to_come_back_at_once(passwords):
+    """Otherwise every thread of a server would wait with them, and callers who need no check would, too."""
+    file = Htpasswd(passwords)
+    may_go_on, refusals, right = threading.Event(), queue.Queue(), []
 
     def check():
-        file.require("ann", b"a cat", before=hold)
+        try:
+            file.require("ann", b"a cat", before=lambda: may_go_on.wait(SECONDS))
+        except Problem as refused:
+            refusals.put((refused.code, refused.headers["Retry-After"]))
+        else:
+            right.append(True)
 
-    threads = [threading.Thread(target=check) for _ in range(at_once())]
+    threads = [threading.Thread(target=check) for _ in range(20)]
     for thread in threads:
         thread.start()
     try:
-        full.wait(SECONDS)
-        with pytest.raises(Problem, match="503") as refused:
-            file.require("ann", b"a cat")
-        assert refused.value.headers["Retry-After"] == "5"
+        assert [refusals.get(timeout=SECONDS / 4) for _ in range(12)] == [(503, "5")] * 12
     finally:
         may_go_on.set()
         for thread in threads:
             thread.join(SECONDS)
+    assert (len(right), refusals.qsize()) == (8, 0)
     file.require("ann", b"a cat")
 
 
-def at_once():
-    """How many passwords are checked at once: a processor is left for others."""
-    return max(1, (os.cpu_count() or 1) - 1)
+def test_requests_of_one_caller_at_once_are_one_check(passwords):
+    """A browser opens six connections at once."""
+    file = Htpasswd(passwords)
+    together, checked = threading.Barrier(6), []
+
+    def check():
+        together.wait(SECONDS)
+        file.require("ann", b"a cat", before=lambda: checked.append(True))
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(check) for _ in range(6)]:
+            done.result(SECONDS)
+    assert 1 <= len(checked) <= max(1, (os.cpu_count() or 1) // 2)
+
+
+def test_while_strangers_guess_at_once_a_token_gets_in_and_guesses_that_may_not_wait_are_a_503(serve, tmp_path):
+    path = tmp_path / "htpasswd"
+    path.write_text(f"ann:{bcrypt.hashpw(b'a cat', bcrypt.gensalt(10)).decode()}\n")
+    served = serve(who, plugins=[Auth(htpasswd=path, tokens={"bob": "a-token"}, failures="")])
+    with ThreadPoolExecutor(40) as pool:
+        guesses = [pool.submit(ask, served, "ann", f"{number}") for number in range(40)]
+        assert served.request(headers={"Authorization": "Bearer a-token"}).json == "bob"
+        answers = [guess.result() for guess in guesses]
+    assert {answer.status for answer in answers} == {401, 503}
+    refused = next(answer for answer in answers if answer.status == 503)
+    assert (refused.json["detail"], refused.headers["Retry-After"]) == (
+        "Too many passwords are being checked. Try again later.",
+        "5",
+    )
 
 
 def test_many_at_once_are_told_apart_while_the_file_changes(serve, passwords):
