@@ -18,6 +18,8 @@ __all__ = ["Received", "StoreSink"]
 
 log = logging.getLogger("izzati.storage")
 
+_NAMELESS = 4
+"""Uploads of one request that may wait in an open file each, beside the one that arrives."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -45,6 +47,11 @@ class StoreSink(Sink):
     def held(self) -> int:
         """Bytes of it that are in memory."""
         return self._writer.held
+
+    @property
+    def nameless(self) -> bool:
+        """True if an open file without a name has it."""
+        return self._writer.nameless
 
     def write(self, data: bytes) -> None:
         with self._told():
@@ -111,6 +118,7 @@ class Received:
         self.call: Call | None = None
         self._answered = keep_failed
         self._room = room
+        self._files = _NAMELESS
         self._last: Callable[[], StoreSink | None] = lambda: None
 
     def end(self) -> bool:
@@ -128,6 +136,8 @@ class Received:
         if last is not None:
             if 0 < last.held <= self._room:
                 self._room -= last.held
+            elif last.nameless and self._files:
+                self._files -= 1
             else:
                 last.finish()
         sink = StoreSink(remote, path, location, self)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from fsspec.spec import AbstractBufferedFile
 
+from izzati_storage.nameless import give_name, open_nameless
 from izzati_storage.remote import Remote, as_os_errors
 
 __all__ = ["Writer", "remove", "reserve", "writer_to"]
@@ -22,6 +23,10 @@ class Writer(Protocol):
     @property
     def held(self) -> int:
         """Bytes that wait in memory for what comes next."""
+
+    @property
+    def nameless(self) -> bool:
+        """True if an open file without a name has what was written, so that nothing is left even after a crash."""
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -38,7 +43,9 @@ class Writer(Protocol):
 
 def writer_to(remote: Remote, path: str) -> Writer:
     """A writer for this place in a store."""
-    return ObjectWriter(remote, path) if remote.objects else FileWriter(remote, path)
+    if remote.objects:
+        return ObjectWriter(remote, path)
+    return LocalWriter(remote, path) if remote.local else FileWriter(remote, path)
 
 
 class ObjectWriter:
@@ -46,6 +53,8 @@ class ObjectWriter:
 
     It holds a block itself, although fsspec's files do so too: those begin a multipart upload for every byte.
     """
+
+    nameless = False
 
     def __init__(self, remote: Remote, path: str) -> None:
         self._remote = remote
@@ -113,6 +122,7 @@ class FileWriter:
     """Writes a hidden file beside the place, and renames it."""
 
     held = 0
+    nameless = False
 
     def __init__(self, remote: Remote, path: str) -> None:
         self._remote = remote
@@ -170,11 +180,43 @@ class FileWriter:
         """The hidden file. Its folder is made if need be, even while others make the same one."""
         for _ in range(_ATTEMPTS):
             try:
-                return self._file_system.open(self._part, "wb")
+                return self._opened()
             except FileNotFoundError:
                 with suppress(OSError):  # made by another; or the next attempt says what is wrong
                     self._file_system.makedirs(self._folder, exist_ok=True)
+        return self._opened()
+
+    def _opened(self) -> Any:
         return self._file_system.open(self._part, "wb")
+
+
+class LocalWriter(FileWriter):
+    """Where Linux can, the file has no name before it is whole."""
+
+    def finish(self) -> None:
+        self._begin()
+        if self.nameless:
+            self._name(self._part)
+        super().finish()
+
+    def commit(self) -> None:
+        self._begin()
+        if not self.nameless:
+            super().commit()
+            return
+        self._name(self._path)
+        super().finish()
+        self._begun = False
+
+    def _opened(self) -> Any:
+        file = open_nameless(self._folder or "/")
+        self.nameless = file is not None
+        return file or super()._opened()
+
+    def _name(self, path: str) -> None:
+        self._file.flush()
+        give_name(self._file, path)
+        self.nameless = False
 
 
 def remove(remote: Remote, path: str) -> None:

@@ -6,14 +6,18 @@ import gc
 import hashlib
 import io
 import logging
+import os
 import re
 import resource
+import socket
+import subprocess
+import sys
 import threading
 import tracemalloc
 import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -312,7 +316,7 @@ def test_a_folder_that_is_full_is_a_507_and_leaves_nothing(serve, tmp_path, size
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert answer.status == 507
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files_below(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_made_is_a_503_without_its_path(serve, tmp_path, caplog):
@@ -325,15 +329,92 @@ def test_a_folder_that_cannot_be_made_is_a_503_without_its_path(serve, tmp_path,
 # A folder on this machine ---------------------------------------------------------------------------------------------
 
 
-def test_an_upload_in_a_folder_is_hidden_until_it_is_whole(serve, tmp_path):
+def files_below(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def nameless_below(folder, process="self"):
+    """Descriptors of files in the folder that have no name."""
+    found = []
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):  # it has been closed meanwhile
+            found.append(os.readlink(descriptor))
+    return [path for path in found if path.startswith(str(folder)) and path.endswith("(deleted)")]
+
+
+NAMELESS = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="only Linux has files without a name")
+
+
+@pytest.mark.parametrize(
+    "named", [pytest.param(False, marks=NAMELESS), True], ids=["nameless", "where files must have a name"]
+)
+def test_an_upload_in_a_folder_is_hidden_until_it_is_whole(serve, tmp_path, monkeypatch, named):
+    if named:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     served = serve(locations, plugins=[Store(f"{tmp_path.as_uri()}/uploads", key="{id}-{name}")])
     with begun(served, 2 * MEBIBYTE) as (sock, rest):
-        (part,) = wait_for(lambda: [*tmp_path.glob("uploads/*")])
-        assert re.fullmatch(r"\.[0-9a-f]{16}\.part", part.name)
+        if named:
+            (part,) = wait_for(lambda: files_below(tmp_path))
+            assert re.fullmatch(r"\.[0-9a-f]{16}\.part", part.name)
+        else:
+            wait_for(lambda: nameless_below(tmp_path))
+            assert files_below(tmp_path) == []
         sock.sendall(rest)
         assert b"200" in sock.recv(100)
-    (path,) = tmp_path.glob("uploads/*")
+    (path,) = files_below(tmp_path)
     assert (path.name[-7:], path.read_bytes() == pattern(1, 2 * MEBIBYTE)) == ("-upload", True)
+
+
+PROGRAM = """
+import sys
+from izzati import Backend
+from izzati_storage import Store
+server = Backend(lambda text, data: {}, plugins=[Store(sys.argv[1])], only=["server", "forms"]).listen("127.0.0.1", 0)
+print(server.address[1], flush=True)
+server.serve()
+"""
+
+
+@NAMELESS
+def test_when_the_server_is_killed_nothing_is_left_in_a_folder_of_uploads_that_were_on_their_way(tmp_path):
+    body, headers = form(*((f"{number}.bin", pattern(number, MEBIBYTE)) for number in range(5)))
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    command = [sys.executable, "-c", PROGRAM, tmp_path.as_uri()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            port = int(process.stdout.readline())
+            with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
+                sock.sendall(
+                    f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode()
+                )
+                sock.sendall(body[:-20])
+                wait_for(lambda: len([*nameless_below(tmp_path, process.pid), *files_below(tmp_path)]) == 5)
+                process.kill()
+                process.wait(SECONDS)
+        finally:
+            process.kill()
+    assert files_below(tmp_path) == []
+
+
+@NAMELESS
+def test_many_uploads_of_one_request_to_a_folder_hold_few_files_open(serve, tmp_path):
+    contents = [*(pattern(number, 100) for number in range(39)), pattern(39, MEBIBYTE)]
+    body, headers = form(*((f"{number}.bin", content) for number, content in enumerate(contents)))
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    served = serve(locations, plugins=[Store(tmp_path.as_uri(), key="{name}-{id}")])
+    for whole in (False, True):
+        with served.connect() as sock:
+            sock.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode())
+            sock.sendall(body[:-20])
+            wait_for(lambda: (len(nameless_below(tmp_path)), len(files_below(tmp_path))) == (5, 35))
+            if whole:
+                sock.sendall(body[-20:])
+                assert b"200" in sock.recv(100)
+        if not whole:
+            wait_for(lambda: not (nameless_below(tmp_path) or files_below(tmp_path)))
+    kept = sorted(files_below(tmp_path), key=lambda path: int(path.name.partition(".")[0]))
+    assert [path.read_bytes() for path in kept] == contents
+    assert nameless_below(tmp_path) == []
 
 
 def test_the_location_of_an_upload_in_a_folder_is_its_path(serve, tmp_path):
