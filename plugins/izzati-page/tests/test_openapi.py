@@ -99,6 +99,8 @@ def test_every_function_has_a_name_of_its_own(serve):
         ("/<uuid:id>", "/{id}", {"id": {"type": "string", "format": "uuid"}}),
         ("/<path:rest>/end", "/{rest}/end", {"rest": {"type": "string", "format": "path", "minLength": 1}}),
         ("/größe {x}", "/gr%C3%B6%C3%9Fe%20%7Bx%7D", {}),
+        ("/~1/%7e", "/~1/%257e", {}),
+        ("/what? #1 100%<x>", "/what%3F%20%231%20100%25{x}", {"x": {"type": "string", "minLength": 1}}),
     ],
 )
 def test_variables_of_a_path_are_parameters(serve, rule, path, schemas):
@@ -107,6 +109,13 @@ def test_variables_of_a_path_are_parameters(serve, rule, path, schemas):
     parameters = item["post"].get("parameters", [])
     assert {each["name"]: each["schema"] for each in parameters} == schemas
     assert all(each["in"] == "path" and each["required"] is True for each in parameters)
+
+
+@pytest.mark.parametrize("rule", ["/~1/%7e", "/100%", "/a%2Fb", "/a? #b", "/é/ü {x}", "/!$&'()*+,;=:@[]|^`\"\\"])
+def test_a_path_as_it_is_described_is_where_the_function_is(serve, rule):
+    served = serve({rule: lambda text, data: "hit"}, plugins=[Page()])
+    paths = served.request(method="GET", path="/openapi.json").json["paths"]
+    assert served.request(path=[*paths][1]).json == "hit"
 
 
 def test_rules_that_differ_only_by_converters_are_both_described(serve):

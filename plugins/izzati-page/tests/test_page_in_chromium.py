@@ -446,6 +446,23 @@ def test_several_functions_are_a_menu_whose_choice_is_in_the_address(visit):
     expect(page.locator("#trouble")).to_be_hidden()
 
 
+def test_a_function_whose_path_has_a_percent_sign_is_called_and_found_again(visit):
+    functions = {
+        "/%7e": lambda text, data: "first",
+        "/~": lambda text, data: "second",
+        "/100%": lambda text, data: "third",
+    }
+    page = visit(functions)
+    links = page.get_by_role("navigation").get_by_role("link")
+    for place, answer in enumerate(("first", "second", "third")):
+        links.nth(place).click()
+        expect(links.nth(place)).to_have_attribute("aria-current", "page")
+        send(page)
+        expect(page.locator("#result > :first-child")).to_have_text(answer)
+        page.reload()
+        expect(links.nth(place)).to_have_attribute("aria-current", "page")
+
+
 def test_functions_whose_names_do_not_tell_them_apart_are_called_by_their_paths(visit):
     def _(text, data):
         pass
