@@ -222,6 +222,15 @@ def test_the_readmes_first_example_answers_its_curl_line_with_what_the_readme_sh
     assert (answer.status, answer.body.decode()) == (200, shown)
 
 
+def test_the_first_example_answers_a_photo_alone_and_is_the_same_on_the_first_page_of_the_documentation(
+    serve, monkeypatch
+):
+    names, _ = run_block(block_of("README.md", 1), monkeypatch)
+    answer = serve(names["callback"]).request(*curl("curl -F photo=@examples/rex.jpg http://localhost:5020/"))
+    assert (answer.status, answer.json) == (200, {"hello": "you", "photos": ["rex.jpg"]})
+    assert block_of("docs/index.md", 1) == block_of("README.md", 1)
+
+
 def test_the_files_that_the_readmes_commands_name_exist():
     commands = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
     assert len(commands) == 2
