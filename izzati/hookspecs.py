@@ -102,8 +102,8 @@ def izzati_serve(app: Any, listen: Listen) -> Server | None:
 def izzati_admit(request: Request) -> Response | None:
     """May this request come in at all? Answer to end it here; decline to let it pass; raise to refuse it.
 
-    When: first of all, before the caller is identified and before any byte of the body has been read, so that a
-    browser's preflight needs no credentials.
+    When: first of all, before the caller is identified and before the program reads the body, so that a browser's
+    preflight needs no credentials.
 
     :param request: the request; its body may not be read yet.
     """

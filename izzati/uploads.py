@@ -107,7 +107,8 @@ class UploadedFile(io.BufferedIOBase):
         """Keep the file at a location: a path, a folder, or a URL whose scheme an installed plugin stores.
 
         On the same file system nothing is copied of a request's first four large files. A file that exists is replaced,
-        atomically; in a folder the file gets its own name, made safe, and a number if that name is taken.
+        atomically; in a folder the file gets its own name, made safe, and a number if that name is taken;
+        after ten, 16 random hexadecimal digits.
 
         :returns: the location of the file.
         :raises UnknownScheme: if no plugin stores at that scheme.
