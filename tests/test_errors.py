@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 from werkzeug.exceptions import Conflict, TooManyRequests, abort
@@ -242,3 +244,13 @@ def test_a_server_that_does_not_name_the_protocol_is_taken_for_http_1():
 
 def test_the_title_is_the_statuss_own_phrase():
     assert json.loads(Problem(404).get_body())["title"] == "Not Found"
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.EMFILE, 503), (errno.ENFILE, 503), (errno.ENOENT, 500)])
+def test_a_callback_that_finds_no_descriptor_is_a_503_and_its_traceback_in_the_log(serve, caplog, number, status):
+    def callback(text, data):
+        raise OSError(number, os.strerror(number))
+
+    answer = serve(callback).request()
+    assert answer.status == status
+    assert "in callback" in caplog.text

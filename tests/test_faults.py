@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers import SECONDS, within
-from hostile.cases import head, multipart, post, upload
+from hostile.cases import head, multipart, part, post, upload
 from hostile.program import Program, echo
 from hostile.wire import answered
 
@@ -321,6 +321,31 @@ def test_who_has_sent_nothing_gives_way_before_who_has_begun_a_request(start):
             assert read_answer(sock).status == 200
         for sock in (*silent, *others):
             sock.close()
+
+
+def test_where_nobody_gives_way_newcomers_are_told(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo(server={"block_seconds": 1000}))
+    with ExitStack() as stack:
+        requesting = [stack.enter_context(connect(program)) for _ in range(60)]
+        for sock in requesting:
+            sock.sendall(post(b"{}", "application/json")[:-1])
+        refused = ask(program, post(b"{}", "application/json"))
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        requesting[0].sendall(b"}")
+        assert read_answer(requesting[0]).status == 200
+
+
+def test_connections_that_send_nothing_leave_descriptors_for_the_files_of_a_request(start):
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    program = start(few + echo())
+    photos = [part(f'; name="f"; filename="{number}"', bytes([number]) * 400_000) for number in range(8)]
+    with ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(connect(program))
+        answer = ask(program, post(multipart(*photos), "multipart/form-data; boundary=limit"))
+        assert answer.status == 200, answer
+        assert [found[2] for found in answer.json["files"]] == [400_000] * 8
 
 
 def test_a_form_of_many_files_takes_few_descriptors_and_little_memory(start, tmp_path):

@@ -879,6 +879,22 @@ class TestRefused:
             assert within(4, is_closed)
 
 
+def test_a_request_behind_an_answer_that_promised_to_go_on_is_answered_though_the_server_is_told_to_stop(serve):
+    def callback(text, data):
+        return Response(stopping()) if text["n"] == "0" else text
+
+    def stopping():
+        yield b"whose head has gone by now"
+        served.server.stop()
+
+    served = serve(callback)
+    with served.connect() as sock:
+        sock.sendall(head(path="/?n=0") + head(path="/?n=1"))
+        first, second = read_answer(sock), read_answer(sock)
+        assert (first.body, first.headers["Connection"]) == (b"whose head has gone by now", None)
+        assert (second.json, second.headers["Connection"]) == ({"n": "1"}, "close")
+
+
 def test_who_has_been_refused_and_stays_holds_up_the_end_for_the_grace_only(serve):
     served = serve(lambda text, data: {}, options={"server": {"grace_seconds": 0.1}})
     with served.connect() as sock:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import h11
 
 from izzati import BLOCK, Problem
+from izzati.builtin import refusals
 from izzati.builtin.answer import Answer
 from izzati.builtin.chunks import ChunkFrames
 from izzati.builtin.drain import Drain
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 log = logging.getLogger("izzati.server")
-
-HEAD = 64 * 1024
-"""Bytes that a request's line and headers may have together."""
 
 EARLY = 64 * 1024
 """Bytes of a body that are taken before the application is called; a longer one it must ask for."""
@@ -89,6 +87,8 @@ class Connection:
         self._environ = environ
         self._timeouts = timeouts
         self._server = server
+        #: False if its request is to be refused, since there is no place for it
+        self.welcome = True
         #: True until the first answer
         self._fresh = True
         #: behind the last answer
@@ -99,7 +99,7 @@ class Connection:
     def _begin(self) -> None:
         """Before each request."""
         # A new one for each, since h11 answers as well, or else does not know that the answer is over.
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=refusals.HEAD)
         self._request: h11.Request | None = None
         self._for_head = False
         #: of a body in chunks
@@ -141,11 +141,9 @@ class Connection:
         if self._request is None:
             if self.idle:
                 return Progress.GONE
-            self._problem = Problem(
-                408, f"The request's headers did not arrive within {self._timeouts.head:g} seconds."
-            )
+            self._problem = refusals.head_too_late(self._timeouts.head)
         elif self._early_size - self._waited_for < SLOWEST * self._timeouts.block:
-            self._problem = self._too_slow()
+            self._problem = refusals.too_slow(self._timeouts.block)
         else:
             self._waited_for = self._early_size
             self.deadline = time.monotonic() + self._timeouts.block
@@ -164,8 +162,7 @@ class Connection:
         """Its place is needed for another connection; not called of one that has sent a request."""
         if self.claim is not Claim.HEAD:
             return Progress.GONE
-        told = "The server has as many connections as it may. Send the request again later."
-        self._problem = Problem(503, told, headers={"Retry-After": "1"})
+        self._problem = refusals.crowded()
         return Progress.READY
 
     def end(self) -> Progress:
@@ -175,7 +172,7 @@ class Connection:
         if self._drain is not None:
             return Progress.WAITING
         if self._request is None:
-            self._problem = Problem(503, "The server ends before this request has arrived. Send it again.")
+            self._problem = refusals.ending()
         return Progress.READY
 
     def answer(self) -> Progress:
@@ -184,7 +181,7 @@ class Connection:
         :returns: how far the next request has arrived.
         """
         try:
-            while self._answer_one() and not self._server.stopping:
+            while self._answer_one():
                 self._fresh = False
                 following, _ = self._http.trailing_data
                 self._begin()
@@ -208,7 +205,7 @@ class Connection:
 
     def _take(self, data: bytes) -> Progress:
         if not data and self._request is not None:
-            self._problem = _ended_early()
+            self._problem = refusals.ended_early()
             return Progress.READY
         if self.idle and data:
             data = data.lstrip(_LINE_END)
@@ -241,9 +238,11 @@ class Connection:
         following, _ = self._http.trailing_data
         check_lines(arrived[: len(arrived) - len(following)])
         self._request = event
+        if not self.welcome:
+            raise refusals.crowded()
         # h11 looks only while they are incomplete.
-        if self._received > HEAD and _length_of_head(event) > HEAD:
-            raise _too_long()
+        if self._received > refusals.HEAD and _length_of_head(event) > refusals.HEAD:
+            raise refusals.head_too_long()
         self.deadline = time.monotonic() + self._timeouts.block
         length = length_of_body(event)
         if length is None:
@@ -314,7 +313,7 @@ class Connection:
         except h11.RemoteProtocolError as error:
             error.with_traceback(None)  # h11's last frame holds the error in turn
             if error.error_status_hint == 431:
-                raise _too_long() from error
+                raise refusals.head_too_long() from error
             reason = re.split(r": (?:bytearray|b['\"])", str(error))[0]  # without the bytes themselves
             raise Problem(
                 error.error_status_hint, f"This is not HTTP/1.1 as RFC 9112 has it: {reason}. Use an HTTP library."
@@ -352,19 +351,14 @@ class Connection:
                 data = self.socket.recv(BLOCK)
             self._waited += time.monotonic() - started
         if data == b"":
-            raise _ended_early()
+            raise refusals.ended_early()
         if data:
             self._pass_on(data)
             self._waited_for += len(data)
         if self._waited >= self._timeouts.block:
             if self._waited_for < SLOWEST * self._waited:
-                raise self._too_slow()
+                raise refusals.too_slow(self._timeouts.block)
             self._waited, self._waited_for = 0.0, 0
-
-    def _too_slow(self) -> Problem:
-        return Problem(
-            408, f"The body came more slowly than {SLOWEST >> 10} KiB a second, over {self._timeouts.block:g} seconds."
-        )
 
     def _respond(self, environ: dict[str, Any]) -> None:
         blocks: Iterable[bytes] = ()
@@ -501,11 +495,3 @@ class Connection:
 def _length_of_head(request: h11.Request) -> int:
     line = len(request.method) + len(request.target)
     return line + sum(len(name) + len(value) + 4 for name, value in request.headers.raw_items())
-
-
-def _ended_early() -> Problem:
-    return Problem(400, "The connection ended before the body did. Send as much as the headers declare.")
-
-
-def _too_long() -> Problem:
-    return Problem(431, f"The request's line and headers are more than {HEAD // 1024} KiB. Send fewer or shorter ones.")

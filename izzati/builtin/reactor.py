@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from izzati.builtin.descriptors import kept_for_files, next_descriptor
 from izzati.builtin.environ import connection_environ
 from izzati.builtin.http11 import Connection
 from izzati.builtin.pool import Pool
@@ -41,6 +42,12 @@ _LAST = 1.0
 
 _SAFE = 1.0
 """Seconds for which whoever has connected, or has begun a head, keeps a place that another one waits for."""
+
+_TURN = 4.0
+"""Seconds for which newcomers wait until somebody gives way. Then they are told that nobody does."""
+
+_CROSSING = 0.25
+"""Seconds in which another request may come from a caller who has just been answered, when it is told to stop."""
 
 _QUIET = 20
 """Moments without an answer under way after which nobody looks for slow ones any more."""
@@ -94,6 +101,12 @@ class Reactor:
         self._current: Connection | None = None
         self._since = 0.0
         self._wary_until = 0.0
+        #: the first of the descriptors that requests need for files
+        self._kept = math.inf
+        #: True once a connection had one of them: from then on it is looked before each
+        self._scarce = False
+        #: since when nobody gives way to another one
+        self._crowded_since = math.inf
         #: when the log was told last that descriptors are used up
         self._told = -math.inf
         self._watching = False
@@ -107,6 +120,7 @@ class Reactor:
         for listener in self._listeners:
             self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(self._wakened, selectors.EVENT_READ)
+        self._kept = kept_for_files()
         ready()
         try:
             with self._lock:
@@ -138,7 +152,7 @@ class Reactor:
     @property
     def lingers(self) -> bool:
         """True if the thread that has answered may wait for the same connection's next request."""
-        return self._current is None and not self._pool.backlog
+        return self._current is None and not self._pool.backlog and not self._stopping
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -265,6 +279,9 @@ class Reactor:
 
     def _accept(self, listener: Any) -> None:
         for _ in range(64):  # then those that are connected have their turn
+            welcome = self._has_place()
+            if not welcome and time.monotonic() < self._crowded_since + _TURN:
+                return
             try:
                 sock, address = listener.accept()
             except BlockingIOError:
@@ -273,13 +290,27 @@ class Reactor:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     self._make_room()
                 return
+            self._scarce = self._scarce or sock.fileno() >= self._kept
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 environ = connection_environ(sock, address)
             except OSError:
                 sock.close()  # the caller has gone already
                 continue
-            self._watch(Connection(next(self._numbers), sock, self._app, environ, self._timeouts, self))
+            connection = Connection(next(self._numbers), sock, self._app, environ, self._timeouts, self)
+            connection.welcome = welcome
+            self._watch(connection)
+            if not welcome:
+                return
+
+    def _has_place(self) -> bool:
+        """False if another connection would take one of the descriptors that requests need for files."""
+        while self._scarce and next_descriptor() >= self._kept:
+            if not self._make_room():
+                self._crowded_since = min(self._crowded_since, time.monotonic())
+                return False
+        self._crowded_since = math.inf
+        return True
 
     def _advance(self, connection: Connection, progress: Progress) -> None:
         """Go on with a connection that is watched."""
@@ -306,8 +337,8 @@ class Reactor:
                     progress = connection.expire()
                 self._advance(connection, progress)
 
-    def _make_room(self) -> None:
-        """No descriptor is left for another connection: part with the one that may claim its place least."""
+    def _make_room(self) -> bool:
+        """Part with the connection that may claim its place least; False if that frees no descriptor yet."""
         now = time.monotonic()
         if now > self._told + 1:
             self._told = now
@@ -322,6 +353,7 @@ class Reactor:
             self._advance(found, progress)
         if progress is not Progress.GONE:
             time.sleep(_MOMENT)  # or the next turn, which would find no descriptor either, would follow at once
+        return progress is Progress.GONE
 
     def _may_go(self, connection: Connection, now: float) -> bool:
         if connection.claim is Claim.REQUEST or connection.number in self._ready:
@@ -381,7 +413,7 @@ class Reactor:
                 self._replace_leader()
         self._hand_over_ready()
         until = min(deadline, time.monotonic() + _LAST)
-        while self._select(0.0) and time.monotonic() < until:
+        while self._select(_CROSSING if self._watched else 0.0) and time.monotonic() < until:
             self._hand_over_ready()
         for listener in self._listeners:
             self._selector.unregister(listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import mimetypes
 import os
@@ -41,6 +42,8 @@ class Replies:
     def izzati_error(self, error: BaseException, request: Request) -> Response:
         if isinstance(error, HTTPException):
             return cast("Response", error.response) if error.response else Problem.of(error).get_response()
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return Problem(503, "The server has as many files open as it may. Try again later.").get_response()
         return Problem(
             500,
             f"The server failed to answer this request. Its log has the reason under the request's id, {request.id}.",
