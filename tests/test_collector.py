@@ -6,10 +6,12 @@ import gc
 import os
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 
-from izzati import Codec
+from izzati import Codec, collector_paused
 
 SMALL, LARGE = b"x", b"x" * 1_000_000
 
@@ -66,6 +68,67 @@ def test_what_a_program_has_frozen_stays_frozen(ask):
         assert gc.get_freeze_count() > 1000
     finally:
         gc.unfreeze()
+
+
+class Node:
+    """In a cycle, so that only the collector finds out that nobody needs it."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_callbacks_leave_is_collected_although_every_body_is_large(serve):
+    left = []
+
+    def callback(text, data):
+        left.append(weakref.ref(Node()))
+
+    served = serve(callback)
+    body = b'{"lists": [' + b",".join([b"[]"] * 100_000) + b"]}"
+    gc.collect()
+    for _ in range(500):
+        assert served.request(body, {"Content-Type": "application/json"}).status == 200
+        if left[0]() is None:
+            return
+    pytest.fail("nothing was collected")
+
+
+def test_garbage_is_collected_although_pauses_overlap_without_end():
+    with collector_paused(1 << 20):
+        garbage = weakref.ref(Node())
+        deadline = time.monotonic() + 30
+        while garbage() is not None and time.monotonic() < deadline:
+            with collector_paused(1 << 20):
+                assert not gc.isenabled()
+        assert garbage() is None
+    assert gc.isenabled()
+
+
+def test_a_program_that_has_switched_the_collector_off_never_has_it_called(collections):
+    gc.disable()
+    try:
+        with collector_paused(1 << 20):
+            deadline = time.monotonic() + 0.3
+            while time.monotonic() < deadline:
+                with collector_paused(1 << 20):
+                    pass
+    finally:
+        gc.enable()
+    assert collections == []
+
+
+@pytest.fixture
+def collections():
+    """The generations that are collected meanwhile."""
+    found = []
+
+    def note(phase, info):
+        if phase == "start":
+            found.append(info["generation"])
+
+    gc.callbacks.append(note)
+    yield found
+    gc.callbacks.remove(note)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked here")
