@@ -38,9 +38,10 @@ class StoreSink(Sink):
         self.path = path
         #: True if it stays whatever the callback does
         self.kept = False
+        #: bytes that have been written
+        self.size = 0
         self._received = uploads
         self._writer = writer_to(remote, path)
-        self._size = 0
         self._there = False
 
     @property
@@ -56,7 +57,7 @@ class StoreSink(Sink):
     def write(self, data: bytes) -> None:
         with self._told():
             self._writer.write(data)
-        self._size += len(data)
+        self.size += len(data)
 
     def finish(self) -> None:
         """All of it has been written."""
@@ -77,7 +78,7 @@ class StoreSink(Sink):
                 remove(self.remote, self.path)
 
     def open(self) -> IO[bytes]:
-        return open_object(self.remote, self.path, self._size)
+        return open_object(self.remote, self.path, self.size)
 
     def close(self) -> None:
         answered = self._received.end()
@@ -133,7 +134,7 @@ class Received:
     def begin(self, remote: Remote, path: str, location: str) -> StoreSink:
         """The next upload, which says that the one before is whole."""
         last = self._last()
-        if last is not None:
+        if last is not None and last.size:  # else there is nothing of it, and nothing may be left of it
             if 0 < last.held <= self._room:
                 self._room -= last.held
             elif last.nameless and self._files:

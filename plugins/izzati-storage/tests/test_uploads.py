@@ -377,7 +377,8 @@ server.serve()
 
 @NAMELESS
 def test_when_the_server_is_killed_nothing_is_left_in_a_folder_of_uploads_that_were_on_their_way(tmp_path):
-    body, headers = form(*((f"{number}.bin", pattern(number, MEBIBYTE)) for number in range(5)))
+    contents = [b"", *(pattern(number, MEBIBYTE) for number in range(5))]
+    body, headers = form(*((f"{number}.bin", content) for number, content in enumerate(contents)))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     command = [sys.executable, "-c", PROGRAM, tmp_path.as_uri()]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
