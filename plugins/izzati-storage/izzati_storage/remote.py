@@ -87,10 +87,10 @@ class Remote:
         #: True if an object appears whole under its key; False if files can be renamed
         self.objects = scheme in OBJECTS
         self._make = _maker(kind, arguments, self.objects)
-        #: True if it is a folder on this machine
-        self.local = issubclass(kind, LocalFileSystem)
+        #: True if it is a folder on this machine, and its files are opened as any other; classes made of it may do more
+        self.local = kind is LocalFileSystem
         #: True if all threads use one file system
-        self.shared = bool(kind.async_impl) or scheme == "memory" or self.local
+        self.shared = bool(kind.async_impl) or scheme == "memory" or issubclass(kind, LocalFileSystem)
         # By process: neither a loop's thread nor a connection can be used after a fork. No lock, for a fork would copy
         # one that is held; what is done to dict and deque here is atomic.
         self._idle: dict[int, deque[Any]] = {}

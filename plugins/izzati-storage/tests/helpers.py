@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 
+from fsspec.implementations.local import LocalFileSystem
+
 SECONDS = 20
 """After this anything that waits has failed."""
 MEBIBYTE = 1 << 20
@@ -44,3 +46,18 @@ def wait_for(condition):
 def locations(text, data):
     """A callback that answers where its uploads are."""
     return [file.sink.location for file in data]
+
+
+class Noting(LocalFileSystem):
+    """A folder, as a class of somebody's own that must see every file that is opened."""
+
+    protocol = ("noting",)
+    opened = ()
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("noting://"))
+
+    def _open(self, path, mode="rb", **options):
+        self.opened.append(mode)
+        return super()._open(path, mode, **options)

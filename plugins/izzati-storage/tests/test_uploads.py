@@ -20,8 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import fsspec
 import pytest
-from helpers import MEBIBYTE, RAW, SECONDS, form, locations, named, pattern, wait_for
+from helpers import MEBIBYTE, RAW, SECONDS, Noting, form, locations, named, pattern, wait_for
 from izzati_storage import Store
 
 from izzati import Problem, Reply, hookimpl
@@ -345,12 +346,23 @@ def nameless_below(folder, process="self"):
 NAMELESS = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="only Linux has files without a name")
 
 
+def umask():
+    os.umask(mask := os.umask(0))
+    return mask
+
+
 @pytest.mark.parametrize(
-    "named", [pytest.param(False, marks=NAMELESS), True], ids=["nameless", "where files must have a name"]
+    ("named", "flag"),
+    [
+        pytest.param(False, getattr(os, "O_TMPFILE", None), marks=NAMELESS, id="nameless"),
+        pytest.param(True, None, id="where a system has none without a name"),
+        pytest.param(True, getattr(os, "O_DIRECTORY", None), marks=NAMELESS, id="where a kernel takes it for a folder"),
+    ],
 )
-def test_an_upload_in_a_folder_is_hidden_until_it_is_whole(serve, tmp_path, monkeypatch, named):
-    if named:
-        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+def test_an_upload_in_a_folder_is_hidden_until_it_is_whole(serve, tmp_path, monkeypatch, named, flag):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    if flag is not None:
+        monkeypatch.setattr(os, "O_TMPFILE", flag, raising=False)
     served = serve(locations, plugins=[Store(f"{tmp_path.as_uri()}/uploads", key="{id}-{name}")])
     with begun(served, 2 * MEBIBYTE) as (sock, rest):
         if named:
@@ -363,6 +375,20 @@ def test_an_upload_in_a_folder_is_hidden_until_it_is_whole(serve, tmp_path, monk
         assert b"200" in sock.recv(100)
     (path,) = files_below(tmp_path)
     assert (path.name[-7:], path.read_bytes() == pattern(1, 2 * MEBIBYTE)) == ("-upload", True)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def test_a_file_system_made_of_that_of_folders_opens_its_own_files_and_replaces_them(serve, tmp_path, monkeypatch):
+    fsspec.register_implementation("noting", "helpers.Noting", clobber=True)
+    monkeypatch.setattr(Noting, "opened", opened := [])
+    (tmp_path / "there.txt").write_bytes(b"before")
+
+    def callback(text, data):
+        data[0].save(f"noting://{tmp_path}/there.txt")
+
+    assert serve(callback, plugins=[Store(schemes=["noting"])]).request(b"content", named("a.txt")).status == 200
+    assert (tmp_path / "there.txt").read_bytes() == b"content"
+    assert "wb" in opened
 
 
 PROGRAM = """
