@@ -32,7 +32,7 @@ nitpick_ignore_regex = [
     # Described in the documentation of Python, pytest and Werkzeug, whose inventories are not fetched.
     (
         "py:.*",
-        r"(_pytest|collections|http|io|multiprocessing|os|pathlib|queue|socket|ssl|threading|types|typing|werkzeug)\..*",
+        r"(_pytest|collections|contextlib|http|io|multiprocessing|os|pathlib|queue|socket|ssl|threading|types|typing|werkzeug)\..*",
     ),
 ]
 
