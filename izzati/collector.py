@@ -13,9 +13,9 @@ __all__ = ["collector_paused"]
 _LARGE = 256 * 1024
 """Bytes from which on there may be so many values that it shows."""
 
-
 _SHARE = 20
-"""Times as long as it takes to collect everything once, the collector may have waited before that is done."""
+"""The collector may wait so many times as long as it takes to collect everything, before that is done."""
+
 _SHORTEST = 0.1
 """Seconds that it may wait in all, however little there is to go through."""
 

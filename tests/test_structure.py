@@ -117,7 +117,7 @@ def test_what_callers_are_told_is_ascii(name):
 def test_the_house_stays_small():
     lines = {name: lines_of_code(name) for name in MODULES}
     beside_the_core = ("izzati.builtin", "izzati.cli", "izzati.client", "izzati.testing")
-    assert sum(count for name, count in lines.items() if not name.startswith(beside_the_core)) < 2525
+    assert sum(count for name, count in lines.items() if not name.startswith(beside_the_core)) < 2550
     # A contract suite is one class, and what its tests share.
     assert max(count for name, count in lines.items() if not name.startswith("izzati.testing")) < 400
 
