@@ -623,8 +623,8 @@ class TestWhenProcessesAreKilled:
         total = 0
         for name in range(200):
             writer = run(put_for_ever, items, name, *sizes)
-            # A kill may come at any instant; the first of them while the process begins.
-            deadline = time.monotonic() + random.uniform(0, 0.04)
+            # A kill may come at any instant; the first of them while the process begins, which may take long.
+            deadline = time.monotonic() + random.uniform(0, 0.04) * (1 + name // 12)
             got = []
             with contextlib.suppress(queue.Empty):
                 while (left := deadline - time.monotonic()) > 0:
@@ -637,7 +637,7 @@ class TestWhenProcessesAreKilled:
             assert [(by, number) for by, number, _ in got] == [(name, number) for number in range(len(got))]
             assert all(is_whole(number, data, *sizes) for _, number, data in got)
             total += len(got)
-            if name >= 11 and total:  # where processes take long to begin, the first ones may put nothing
+            if name >= 11 and total:
                 break
         assert total
         assert items.qsize() == 0
