@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import signal
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -389,6 +391,31 @@ def test_a_form_of_many_values_gives_back_the_memory_that_they_took(start):
     taken = peak(program) - before
     assert taken > 100e6
     assert memory(program) - before < taken / 3
+
+
+MEMORY = """
+import ctypes
+from izzati import Backend
+
+def callback(text, data):
+    if "tell" in text:
+        ctypes.CDLL(None).malloc_stats()  # on stderr, with a line for each arena
+
+Backend(callback, only=()).run("127.0.0.1", 0)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory in its own way")
+def test_threads_that_answer_share_their_memory_once_bodies_are_long(start):
+    program = start(MEMORY)
+    body = b'{"a":"' + b"\\u00e9" * 500_000 + b'"}'
+    with ThreadPoolExecutor(8) as callers:
+        answers = callers.map(lambda _: ask(program, post(body, "application/json")), range(32))
+        assert {answer.status for answer in answers} == {200}
+    assert ask(program, post(b'{"tell":1}', "application/json")).status == 200
+    told = []
+    assert within(SECONDS, lambda: told.append(program.new_log()) or "max mmap bytes" in "".join(told))
+    assert 1 <= len(re.findall("^Arena ", "".join(told), re.MULTILINE)) <= 3
 
 
 def test_whoever_is_hung_up_for_want_of_descriptors_may_have_just_sent_something(start):

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
 import h11
@@ -304,6 +305,7 @@ class Connection:
     def _body(self) -> IO[bytes]:
         """The request's body: all of it, if it has arrived, else what receives the rest when it is read."""
         if self._http.their_state in _UNREAD:
+            import_module("izzati.builtin.memory").share_memory()  # ctypes, which few programs need
             return io.BufferedReader(BodyStream(self.next_data), EARLY)
         return io.BytesIO(self._early[0] if len(self._early) == 1 else b"".join(self._early))
 

@@ -38,6 +38,7 @@ class Pool:
         self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        self._idle = 0
         self._lent = 0
         self._taken = time.monotonic()
 
@@ -54,8 +55,9 @@ class Pool:
 
     def tend(self) -> None:
         """Add threads if those that there are seem to be blocked. To be called while there is a backlog."""
+        # Idle ones are on their way to it: while the interpreter's lock is held for long, nobody takes anything.
         if self.backlog and time.monotonic() - self._taken > _MOMENT:
-            self._grow(self._work.qsize())
+            self._grow(self._work.qsize() - self._idle)
 
     def close(self, deadline: float) -> None:
         """Let the threads end.
@@ -96,18 +98,25 @@ class Pool:
     def _run(self) -> None:
         work = None
         while work is not _end:
+            self._count_idle(1)
             try:
                 work = self._work.get(timeout=_IDLE)
             except queue.Empty:
                 if len(self._threads) > self._few:
                     break
                 continue
+            finally:
+                self._count_idle(-1)
             self._taken = time.monotonic()
             try:
                 work()
             except Exception:
                 log.exception("a connection failed")
         self._threads.discard(threading.current_thread())
+
+    def _count_idle(self, more: int) -> None:
+        with self._lock:
+            self._idle += more
 
 
 def _end() -> None:

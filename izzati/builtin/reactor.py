@@ -43,7 +43,7 @@ _LAST = 1.0
 _SAFE = 1.0
 """Seconds for which whoever has connected, or has begun a head, keeps a place that another one waits for."""
 
-_TURN = 4.0
+_TURN = 3.0
 """Seconds for which newcomers wait until somebody gives way. Then they are told that nobody does."""
 
 _CROSSING = 0.25
@@ -279,28 +279,39 @@ class Reactor:
 
     def _accept(self, listener: Any) -> None:
         for _ in range(64):  # then those that are connected have their turn
-            welcome = self._has_place()
-            if not welcome and time.monotonic() < self._crowded_since + _TURN:
+            if not self._has_place():
+                if time.monotonic() > self._crowded_since + _TURN:
+                    self._turn_away(listener)
                 return
-            try:
-                sock, address = listener.accept()
-            except BlockingIOError:
+            if not self._accept_one(listener):
                 return
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    self._make_room()
-                return
-            self._scarce = self._scarce or sock.fileno() >= self._kept
-            try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                environ = connection_environ(sock, address)
-            except OSError:
-                sock.close()  # the caller has gone already
-                continue
-            connection = Connection(next(self._numbers), sock, self._app, environ, self._timeouts, self)
-            connection.welcome = welcome
-            self._watch(connection)
-            if not welcome:
+
+    def _accept_one(self, listener: Any, welcome: bool = True) -> bool:
+        """False if nobody waits for it, or there is no descriptor."""
+        try:
+            sock, address = listener.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            return False
+        self._scarce = self._scarce or sock.fileno() >= self._kept
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            environ = connection_environ(sock, address)
+        except OSError:
+            sock.close()  # the caller has gone already
+            return True
+        connection = Connection(next(self._numbers), sock, self._app, environ, self._timeouts, self)
+        connection.welcome = welcome
+        self._watch(connection)
+        return True
+
+    def _turn_away(self, listener: Any) -> None:
+        """Let some in who are only told that there is no place."""
+        for _ in range(16):
+            if not self._accept_one(listener, welcome=False):
                 return
 
     def _has_place(self) -> bool:
@@ -412,12 +423,10 @@ class Reactor:
             if self._is_held_up():
                 self._replace_leader()
         self._hand_over_ready()
+        self._close_listeners()
         until = min(deadline, time.monotonic() + _LAST)
         while self._select(_CROSSING if self._watched else 0.0) and time.monotonic() < until:
             self._hand_over_ready()
-        for listener in self._listeners:
-            self._selector.unregister(listener)
-            listener.close()
         self._hand_over_ready()
         self._end_connections()
         while (self._answered or self._watched) and (left := deadline - time.monotonic()) > 0:
@@ -430,6 +439,14 @@ class Reactor:
         for connection in tuple(self._watched.values()):
             self._close(connection)
         self._pool.close(deadline)
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            for _ in range(1024):  # whom the system has connected already
+                if not self._accept_one(listener):
+                    break
+            self._selector.unregister(listener)
+            listener.close()
 
     def _end_connections(self) -> None:
         for connection in tuple(self._watched.values()):
