@@ -621,14 +621,16 @@ class TestWhenProcessesAreKilled:
     def test_of_a_killed_writer_come_whole_items_from_the_first_on(self, run, maxsize, sizes):
         items = own_queue(maxsize)
         total = 0
-        for name in range(200):
+        for name in range(13):
             writer = run(put_for_ever, items, name, *sizes)
-            # A kill may come at any instant; the first of them while the process begins, which may take long.
-            deadline = time.monotonic() + random.uniform(0, 0.04) * (1 + name // 12)
             got = []
-            with contextlib.suppress(queue.Empty):
-                while (left := deadline - time.monotonic()) > 0:
-                    got.append(items.get(timeout=left))
+            if name < 12:  # a kill may come at any instant; the first of them while the process begins
+                deadline = time.monotonic() + random.uniform(0, 0.04)
+                with contextlib.suppress(queue.Empty):
+                    while (left := deadline - time.monotonic()) > 0:
+                        got.append(items.get(timeout=left))
+            elif not total:  # all began slowly, or one was killed with the only place, which is found after seconds
+                got.append(items.get(timeout=SECONDS))
             writer.kill()
             writer.join(SECONDS)
             with contextlib.suppress(queue.Empty):
@@ -637,8 +639,6 @@ class TestWhenProcessesAreKilled:
             assert [(by, number) for by, number, _ in got] == [(name, number) for number in range(len(got))]
             assert all(is_whole(number, data, *sizes) for _, number, data in got)
             total += len(got)
-            if name >= 11 and total:
-                break
         assert total
         assert items.qsize() == 0
         pass_through(items, *sizes)
