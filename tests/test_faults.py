@@ -25,6 +25,8 @@ from izzati.testing import read_answer
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process has open is read from /proc")
 
 HALF = post(b"x" * 3_000_000, "image/png", length=6_000_000)
+FEW = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+"""What leaves a program few descriptors."""
 NAMED = "import os\ndel os.O_TMPFILE\n"
 """What makes any system one whose temporary files have names."""
 
@@ -116,8 +118,7 @@ def test_a_server_that_is_killed_while_it_saves_leaves_no_part_of_a_file(start, 
 def test_a_server_without_descriptors_answers_again_when_it_has_some_and_leaves_nothing(start, tmp_path):
     folder = tmp_path / "spool"
     folder.mkdir()
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(spool={"folder": str(folder)}))
+    program = start(FEW + echo(spool={"folder": str(folder)}))
     callers = [connect(program) for _ in range(100)]
     try:
         for sock in callers:
@@ -236,24 +237,24 @@ def rests(program):
     return turns(program) == before
 
 
-@pytest.mark.parametrize("part", [post(b"abc", "image/png")[:30], post(b"abc", "image/png")[:-1]], ids=["head", "body"])
-def test_what_comes_while_the_program_stands_still_is_in_time(start, part):
+@pytest.mark.parametrize("length", [30, -1], ids=["head", "body"])
+def test_what_comes_while_the_program_stands_still_is_in_time(start, length):
     """Its container is frozen, or a callback lets no other thread have its turn."""
+    request = post(b"abc", "image/png")
     program = start(echo(server={"head_seconds": 1, "block_seconds": 1}))
     with connect(program) as sock:
-        sock.sendall(part)
-        assert answered(program.port)  # and so that part has been taken
+        sock.sendall(request[:length])
+        assert answered(program.port)  # and so that has been taken
         assert within(SECONDS, lambda: rests(program))
         program.process.send_signal(signal.SIGSTOP)
         time.sleep(1.1)  # what the program may take for its caller's
-        sock.sendall(post(b"abc", "image/png").removeprefix(part))
+        sock.sendall(request[length:])
         program.process.send_signal(signal.SIGCONT)
         assert read_answer(sock).status == 200
 
 
 def test_want_of_descriptors_keeps_nobody_from_an_answer_who_is_connected(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(logs={"requests": True}))
+    program = start(FEW + echo(logs={"requests": True}))
     with ExitStack() as stack:
         connected = stack.enter_context(connect(program))
         connected.sendall(post(b"{}", "application/json")[:-1])
@@ -266,8 +267,7 @@ def test_want_of_descriptors_keeps_nobody_from_an_answer_who_is_connected(start)
 
 
 def test_who_has_sent_no_whole_head_gives_way_where_descriptors_are_used_up(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(server={"head_seconds": 1000}))
+    program = start(FEW + echo(server={"head_seconds": 1000}))
     with ExitStack() as stack:
         requesting = stack.enter_context(connect(program))
         requesting.sendall(post(b"{}", "application/json")[:-1])
@@ -285,8 +285,7 @@ def test_who_has_sent_no_whole_head_gives_way_where_descriptors_are_used_up(star
 
 
 def test_who_sends_a_request_just_when_another_one_needs_the_place_is_answered(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(server={"head_seconds": 1000}))
+    program = start(FEW + echo(server={"head_seconds": 1000}))
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(program)) for _ in range(30)]
         assert answered(program.port)
@@ -304,8 +303,7 @@ def test_who_sends_a_request_just_when_another_one_needs_the_place_is_answered(s
 
 
 def test_who_has_sent_nothing_gives_way_before_who_has_begun_a_request(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(server={"head_seconds": 1000}))
+    program = start(FEW + echo(server={"head_seconds": 1000}))
     request = post(b"{}", "application/json")
     with ExitStack() as stack:
         beginning = [stack.enter_context(connect(program)) for _ in range(15)]
@@ -326,8 +324,7 @@ def test_who_has_sent_nothing_gives_way_before_who_has_begun_a_request(start):
 
 
 def test_where_nobody_gives_way_newcomers_are_told(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(server={"block_seconds": 1000}))
+    program = start(FEW + echo(server={"block_seconds": 1000}))
     with ExitStack() as stack:
         requesting = [stack.enter_context(connect(program)) for _ in range(60)]
         for sock in requesting:
@@ -339,8 +336,7 @@ def test_where_nobody_gives_way_newcomers_are_told(start):
 
 
 def test_connections_that_send_nothing_leave_descriptors_for_the_files_of_a_request(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo())
+    program = start(FEW + echo())
     photos = [part(f'; name="f"; filename="{number}"', bytes([number]) * 400_000) for number in range(8)]
     with ExitStack() as stack:
         for _ in range(60):
@@ -353,8 +349,7 @@ def test_connections_that_send_nothing_leave_descriptors_for_the_files_of_a_requ
 def test_a_form_of_many_files_takes_few_descriptors_and_little_memory(start, tmp_path):
     folder = tmp_path / "spool"
     folder.mkdir()
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo(spool={"folder": str(folder)}))
+    program = start(FEW + echo(spool={"folder": str(folder)}))
     files = [bytes([number % 256, number // 256]) * 50_000 for number in range(500)]
     before = peak(program)
     body = b"".join(
@@ -381,16 +376,27 @@ def memory(program, which="VmRSS"):
 
 def test_a_form_of_many_values_gives_back_the_memory_that_they_took(start):
     value = b"[" + b",".join([b"[" * 97 + b"]" * 97] * 40) + b"]"
-    part = (
-        b'--b\r\nContent-Disposition: form-data; name="v"\r\nContent-Type: application/json\r\n\r\n' + value + b"\r\n"
-    )
+    headers = b'Content-Disposition: form-data; name="v"\r\nContent-Type: application/json\r\n\r\n'
+    fields = (b"--b\r\n" + headers + value + b"\r\n") * 500
     program = start(echo())
     before = memory(program)
-    ask(program, post(part * 500 + b"--b--\r\n", "multipart/form-data; boundary=b"))
+    ask(program, post(fields + b"--b--\r\n", "multipart/form-data; boundary=b"))
     assert answered(program.port)
     taken = peak(program) - before
     assert taken > 100e6
     assert memory(program) - before < taken / 3
+
+
+def test_whoever_was_connected_when_a_program_is_told_to_stop_is_answered(start):
+    program = start(echo())
+    program.process.send_signal(signal.SIGSTOP)
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(connect(program)) for _ in range(300)]
+        for sock in waiting:
+            sock.sendall(post(b"{}", "application/json"))
+        program.process.send_signal(signal.SIGTERM)
+        program.process.send_signal(signal.SIGCONT)
+        assert {read_answer(sock).status for sock in waiting} == {200}
 
 
 MEMORY = """
@@ -419,8 +425,7 @@ def test_threads_that_answer_share_their_memory_once_bodies_are_long(start):
 
 
 def test_whoever_is_hung_up_for_want_of_descriptors_may_have_just_sent_something(start):
-    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
-    program = start(few + echo())
+    program = start(FEW + echo())
     with ExitStack() as stack:
         kept = [stack.enter_context(connect(program)) for _ in range(30)]
         for sock in kept:
